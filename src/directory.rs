@@ -1,0 +1,9 @@
+//! The vocabulary of a directory: names, entries, attributes, batches, checkpoints, and the face of the
+//! mirror. No I/O, and nothing of any LDAP crate.
+
+pub mod attribute;
+pub mod batch;
+pub mod checkpoint;
+pub mod dn;
+pub mod entry;
+pub mod mirror;

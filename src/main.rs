@@ -1,0 +1,3 @@
+//! The `dirherald` command.
+
+fn main() {}

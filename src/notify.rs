@@ -1,0 +1,1 @@
+//! Pure rules: who is told what, and the words of it.

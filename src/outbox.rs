@@ -1,0 +1,1 @@
+//! Delivery states, retry, and the only code that sees the mail crate.
