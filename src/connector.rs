@@ -1,1 +1,3 @@
 //! The only code that sees the LDAP crate.
+
+pub mod settings;

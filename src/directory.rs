@@ -6,4 +6,6 @@ pub mod batch;
 pub mod checkpoint;
 pub mod dn;
 pub mod entry;
+pub mod mail_address;
 pub mod mirror;
+pub mod schema;

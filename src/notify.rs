@@ -1,1 +1,3 @@
 //! Pure rules: who is told what, and the words of it.
+
+pub mod options;

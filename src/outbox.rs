@@ -1,1 +1,3 @@
 //! Delivery states, retry, and the only code that sees the mail crate.
+
+pub mod settings;

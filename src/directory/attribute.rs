@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 /// The description of an attribute (RFC 4512, section 2.5), lower-cased, options (`;lang-de`) kept.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
+#[serde(from = "String", into = "String")]
 pub struct AttributeName(Arc<str>);
 
 impl AttributeName {
@@ -18,6 +18,18 @@ impl AttributeName {
     /// The lower-cased name.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+impl From<String> for AttributeName {
+    fn from(name: String) -> Self {
+        Self::new(&name)
+    }
+}
+
+impl From<AttributeName> for String {
+    fn from(name: AttributeName) -> Self {
+        name.as_str().to_owned()
     }
 }
 

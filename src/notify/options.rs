@@ -1,0 +1,49 @@
+//! The notification options of one store, checked.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use crate::directory::mail_address::MailAddress;
+
+/// What is on. Everything is off by default.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a box of its own on the page of options")]
+pub struct Options {
+    /// Notify owner (of groups).
+    pub owner: bool,
+    /// Notify newly added group members on addition.
+    pub added_members: bool,
+    /// Notify removed group member on removal.
+    pub removed_members: bool,
+    /// To and Cc.
+    pub recipients: Recipients,
+    /// How long the mail of one recipient gathers further change sets, from the first on. Zero: not at all.
+    pub digest_window: Duration,
+    /// A group recipient of more people than this is not expanded.
+    pub group_expansion_limit: usize,
+    /// Write to disabled accounts too.
+    pub notify_disabled_accounts: bool,
+    /// Lower-case; empty: all domains.
+    pub recipient_domains: BTreeSet<String>,
+    /// Whether members read who did it.
+    pub show_actor: bool,
+}
+
+/// The listed addresses that get copies.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Recipients {
+    /// `To`.
+    pub to: Vec<MailAddress>,
+    /// `Cc`.
+    pub cc: Vec<MailAddress>,
+    /// Of which change sets.
+    pub copy: Copies,
+}
+
+/// Which change sets To and Cc hear of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Copies {
+    /// Those in which at least one option fired.
+    Notifications,
+    /// All.
+    AllChanges,
+}
