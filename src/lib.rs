@@ -15,6 +15,7 @@
 pub mod change;
 pub mod clock;
 pub mod connector;
+pub mod db;
 pub mod directory;
 pub mod notify;
 pub mod outbox;

@@ -3,9 +3,13 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 use super::{
     attribute::AttributeName,
-    entry::{EntryId, EntryRef},
+    dn::{Dn, NameKey},
+    entry::{EntryId, EntryKind, EntryRef, Relation, Stamp},
+    schema::{LinkTarget, MappedEntry, Role},
 };
 
 /// What the mirror keeps of an entry's attributes: the allow-listed ones, in the server's order.
@@ -39,4 +43,208 @@ pub trait People {
     /// The direct members of a group, at most `limit`, in the order of their DNs' keys. A member that
     /// resolves to nothing has no id.
     fn members(&self, group: EntryId, limit: usize) -> Result<Vec<EntryRef>, Self::Error>;
+}
+
+/// The number of a row: short, local to one state file, never shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct EntryNo(pub i64);
+
+/// An entry as last read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KnownEntry {
+    /// Its row.
+    pub no: EntryNo,
+    /// Its identity.
+    pub id: EntryId,
+    /// What it is.
+    pub kind: EntryKind,
+    /// Whether it is watched.
+    pub scope: Scope,
+    /// Its last-seen DN.
+    pub dn: Dn,
+    /// Key of its account name, where it has one.
+    pub account: Option<NameKey>,
+    /// How new the reading is.
+    pub stamp: Option<Stamp>,
+    /// What is kept of its attributes.
+    pub attributes: MirroredAttributes,
+}
+
+/// Whether changes of an entry are told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    /// Delivered by the feed.
+    Inside,
+    /// Looked up once, to be told and shown by name; its changes are not seen.
+    Outside,
+}
+
+/// A link as the mirror files it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KnownLink {
+    /// What it says.
+    pub role: Role,
+    /// Hash of the name that the server's value holds.
+    pub key: NameKey,
+    /// Whom it means.
+    pub meaning: Meaning,
+}
+
+/// Whom a link means. Ids decide: once the name could mean somebody else, the link is bound.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Meaning {
+    /// Whoever bears the name.
+    ByName,
+    /// This entry, whatever it is called now (rule 2 of the mirror).
+    Bound(EntryNo),
+    /// An entry that was deleted: the value dangles until the server cleans it.
+    Gone,
+}
+
+/// A name in a link that no entry of the mirror bears.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stray {
+    /// The name.
+    pub target: LinkTarget,
+    /// The server was asked for it and showed nothing.
+    pub looked_up: bool,
+}
+
+/// What the rules of comparison ask of the mirror. All answers are of one store.
+pub trait Mirror {
+    /// Why the mirror could not be read.
+    type Error: std::error::Error;
+
+    /// The entry with this identity.
+    fn by_id(&self, id: EntryId) -> Result<Option<KnownEntry>, Self::Error>;
+
+    /// The entry of this row.
+    fn by_no(&self, no: EntryNo) -> Result<Option<KnownEntry>, Self::Error>;
+
+    /// The entries that bear this DN or account name, newest row last. More than one only while a
+    /// recreated entry is known and its predecessor's end is not (rule 4).
+    fn by_name(&self, key: NameKey) -> Result<Vec<KnownEntry>, Self::Error>;
+
+    /// Whether the mirror knows entries right below this name.
+    fn is_parent(&self, key: NameKey) -> Result<bool, Self::Error>;
+
+    /// The links of an entry, ordered by role and key.
+    fn links(&self, entry: EntryNo) -> Result<Vec<KnownLink>, Self::Error>;
+
+    /// The links of one relation, ordered likewise.
+    fn links_of(&self, entry: EntryNo, relation: Relation) -> Result<Vec<KnownLink>, Self::Error>;
+
+    /// One link of an entry.
+    fn link(&self, entry: EntryNo, role: Role, key: NameKey) -> Result<Option<KnownLink>, Self::Error>;
+
+    /// The links by which `entry` means `target`, under whatever name.
+    fn links_between(
+        &self,
+        entry: EntryNo,
+        relation: Relation,
+        target: &KnownEntry,
+    ) -> Result<Vec<KnownLink>, Self::Error>;
+
+    /// All links that mean `target`, ordered by the entry that holds them.
+    fn links_to(&self, target: &KnownEntry) -> Result<Vec<(EntryNo, KnownLink)>, Self::Error>;
+
+    /// The text behind a key that no entry bears.
+    fn stray(&self, key: NameKey) -> Result<Option<Stray>, Self::Error>;
+}
+
+/// A change of the mirror's rows, in the order given.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Write {
+    /// A new entry with its links.
+    Insert(NewEntry),
+    /// What a reading says of a known entry; links are written apart.
+    Update {
+        /// The row.
+        no: EntryNo,
+        /// What it is now.
+        kind: EntryKind,
+        /// Whether it is watched.
+        scope: Scope,
+        /// Key of its account name.
+        account: Option<NameKey>,
+        /// How new the reading is.
+        stamp: Option<Stamp>,
+        /// What is kept.
+        attributes: MirroredAttributes,
+    },
+    /// The reading was newer but said nothing new.
+    Touch {
+        /// The row.
+        no: EntryNo,
+        /// How new the reading is.
+        stamp: Stamp,
+    },
+    /// A new DN; for an entry with entries below it theirs change too.
+    Move {
+        /// The row.
+        no: EntryNo,
+        /// Before.
+        from: Dn,
+        /// After.
+        to: Dn,
+    },
+    /// The entry is gone with all its links; links to it dangle.
+    Remove {
+        /// The row.
+        no: EntryNo,
+    },
+    /// A value came.
+    AddLink {
+        /// Who holds it.
+        entry: EntryNo,
+        /// What it says.
+        role: Role,
+        /// Its name's hash.
+        key: NameKey,
+        /// Its name.
+        target: LinkTarget,
+        /// Whom it means: by name, but for a value that only changed its role.
+        meaning: Meaning,
+    },
+    /// A value went.
+    RemoveLink {
+        /// Who holds it.
+        entry: EntryNo,
+        /// What it said.
+        role: Role,
+        /// Its name's hash.
+        key: NameKey,
+    },
+    /// Links that mean an entry by this name mean it for ever: the name is about to mean something else.
+    Bind {
+        /// The name.
+        key: NameKey,
+        /// Whom it meant.
+        to: EntryNo,
+    },
+    /// A dead link's name means somebody again.
+    Revive {
+        /// Who holds the link.
+        entry: EntryNo,
+        /// What it says.
+        role: Role,
+        /// Its name's hash.
+        key: NameKey,
+    },
+}
+
+/// An entry that the mirror does not have yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewEntry {
+    /// Its identity.
+    pub id: EntryId,
+    /// Its DN.
+    pub dn: Dn,
+    /// How new the reading is.
+    pub stamp: Option<Stamp>,
+    /// Whether it is watched.
+    pub scope: Scope,
+    /// What the schema makes of it.
+    pub mapped: MappedEntry,
 }

@@ -1,5 +1,7 @@
 //! Which attributes mean what: how an image becomes an entry with names and links.
 
+use serde::{Deserialize, Serialize};
+
 use super::{
     attribute::{AttributeName, RawAttributes},
     dn::{Dn, NameKey},
@@ -42,7 +44,8 @@ pub struct Role {
 }
 
 /// What a link value names.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum LinkTarget {
     /// An entry by DN (the `#uid` part of RFC 4517, section 3.3.21, cut off).
     Dn(Dn),

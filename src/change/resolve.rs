@@ -1,0 +1,95 @@
+//! From a link to the entry it means.
+
+use super::event::RankedRef;
+use crate::directory::{
+    dn::Dn,
+    entry::{EntryId, EntryRef, Relation},
+    mirror::{EntryNo, KnownEntry, KnownLink, Meaning, Mirror},
+    schema::{LinkTarget, Schema},
+};
+
+/// The entry that `link` means now.
+pub fn resolve<M: Mirror>(mirror: &M, link: &KnownLink) -> Result<Option<KnownEntry>, M::Error> {
+    match link.meaning {
+        Meaning::Bound(no) => mirror.by_no(no),
+        Meaning::Gone => Ok(None),
+        Meaning::ByName => Ok(mirror.by_name(link.key)?.pop()),
+    }
+}
+
+/// How an event names `entry`.
+pub fn name_entry(schema: &Schema, entry: &KnownEntry) -> EntryRef {
+    EntryRef {
+        id: Some(entry.id),
+        dn: entry.dn.clone(),
+        kind: Some(entry.kind),
+        name: schema.display_name(&entry.dn, &entry.attributes),
+    }
+}
+
+/// How an event names what it knows by name only.
+pub fn name_target(target: &LinkTarget) -> EntryRef {
+    let dn = match target {
+        LinkTarget::Dn(dn) => dn.clone(),
+        LinkTarget::Account(account) => Dn::of_account(account),
+    };
+    let name = dn.rdn_value();
+    EntryRef { id: None, dn, kind: None, name }
+}
+
+/// Whom `link` means, as an event names it. `None`: a dangling value of a deleted entry.
+pub fn describe<M: Mirror>(
+    mirror: &M,
+    schema: &Schema,
+    link: &KnownLink,
+) -> Result<Option<EntryRef>, M::Error> {
+    if let Some(entry) = resolve(mirror, link)? {
+        return Ok(Some(name_entry(schema, &entry)));
+    }
+    if link.meaning == Meaning::Gone {
+        return Ok(None);
+    }
+    Ok(mirror.stray(link.key)?.map(|stray| name_target(&stray.target)))
+}
+
+/// The owners or managers of an entry as they are now, each once, the better rank first.
+pub fn ranked<M: Mirror>(
+    mirror: &M,
+    schema: &Schema,
+    entry: EntryNo,
+    relation: Relation,
+) -> Result<Vec<RankedRef>, M::Error> {
+    let mut ranked = Vec::new();
+    for link in mirror.links_of(entry, relation)? {
+        if let Some(entry) = describe(mirror, schema, &link)? {
+            add_ranked(&mut ranked, RankedRef { entry, rank: link.role.rank });
+        }
+    }
+    Ok(ranked)
+}
+
+/// Adds `new` unless the same entry is there already.
+pub fn add_ranked(ranked: &mut Vec<RankedRef>, new: RankedRef) {
+    if !ranked.iter().any(|known| same(&known.entry, &new.entry)) {
+        ranked.push(new);
+    }
+}
+
+/// Whether two references mean one entry: by id, else by name.
+pub fn same(a: &EntryRef, b: &EntryRef) -> bool {
+    identity(a) == identity(b)
+}
+
+/// By what an entry is told apart: its id, else the key of its name.
+pub fn identity(entry: &EntryRef) -> Identity {
+    entry.id.map_or_else(|| Identity::Name(entry.dn.key().0), Identity::Id)
+}
+
+/// See [`identity`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Identity {
+    /// Read at least once.
+    Id(EntryId),
+    /// Never read: the key of its DN.
+    Name(i64),
+}

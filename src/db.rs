@@ -1,0 +1,47 @@
+//! The state file, and the only code that sees SQL.
+//!
+//! One thread owns the connection and runs each hand-over as one transaction. [`Db`] is its face: one call
+//! per hand-over step, ingest before everything else. Commands that only look use a [`Reader`] of their own.
+
+mod baseline;
+mod delivery;
+mod error;
+mod ingest;
+mod mirror;
+mod notifications;
+mod open;
+mod reader;
+mod rows;
+mod stores;
+mod worker;
+
+use std::path::Path;
+
+pub use self::{
+    delivery::{AttemptRecord, Outcome, QueuedMail},
+    error::DbError,
+    ingest::{Ingested, StoreContext},
+    notifications::{Draft, PendingNotification},
+    open::RunLock,
+    reader::{EventFilter, EventRow, MessageRow, Reader, StatusRow},
+    stores::{Baseline, StoreFacts, StoreNo, StoreState},
+};
+use self::worker::{Priority, Worker};
+
+/// The database thread's face. Cheap to clone; the thread ends when the last clone is gone.
+#[derive(Clone)]
+pub struct Db {
+    worker: Worker,
+}
+
+impl Db {
+    /// Opens the state file, creating or migrating it. Blocks for as long as that takes.
+    pub fn open(path: &Path) -> Result<Self, DbError> {
+        Ok(Self { worker: Worker::start(open::open_for_writing(path)?) })
+    }
+
+    #[cfg(test)]
+    pub(crate) fn in_memory() -> Self {
+        Self { worker: Worker::start(open::in_memory().unwrap()) }
+    }
+}

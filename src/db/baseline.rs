@@ -1,0 +1,159 @@
+//! The first reading of a store: rows without comparison, indexes afterwards.
+
+use rusqlite::Connection;
+
+use super::{
+    DbError, StoreNo,
+    error::During,
+    ingest::StoreContext,
+    mirror::{INDEXES, StoreMirror},
+};
+use crate::{
+    change::observation::{Observation, Observed},
+    directory::{
+        dn::NameKey,
+        mirror::{NewEntry, Scope},
+        schema::{Link, LinkTarget},
+    },
+};
+
+/// The names that were delivered so far, so that only names nobody bears are written down as strays.
+/// Eight bytes and the table's slack for each entry; gone when the baseline stands.
+#[derive(Debug, Default)]
+#[expect(clippy::disallowed_types, reason = "membership only, never iterated, and memory counts here")]
+pub(super) struct Names(std::collections::HashSet<NameKey>);
+
+/// Begins anew: whatever an earlier attempt left is removed.
+pub(super) fn begin(connection: &Connection, store: StoreNo) -> Result<(), DbError> {
+    let alone: bool = connection
+        .query_row("SELECT NOT EXISTS (SELECT 1 FROM entry WHERE store <> ?1)", [store.0], |row| row.get(0))
+        .during("look for other stores")?;
+    if alone {
+        // Without a WHERE the pages are freed at once.
+        connection.execute_batch("DELETE FROM link; DELETE FROM entry;").during("empty the mirror")?;
+        for (name, _) in INDEXES {
+            connection.execute_batch(&format!("DROP INDEX IF EXISTS {name};")).during("drop an index")?;
+        }
+    } else {
+        ensure_indexes(connection)?;
+        connection
+            .execute("DELETE FROM link WHERE entry IN (SELECT no FROM entry WHERE store = ?1)", [store.0])
+            .during("empty a store's links")?;
+        connection.execute("DELETE FROM entry WHERE store = ?1", [store.0]).during("empty a store")?;
+    }
+    connection.execute("DELETE FROM stray WHERE store = ?1", [store.0]).during("empty a store's names")?;
+    connection.execute("DELETE FROM finding WHERE store = ?1", [store.0]).during("empty findings")?;
+    connection
+        .execute("UPDATE store SET baseline = 'reading', entries = 0 WHERE no = ?1", [store.0])
+        .during("begin a baseline")?;
+    Ok(())
+}
+
+/// Stores readings as they come. Answers how many entries were new.
+pub(super) fn load(
+    connection: &Connection,
+    context: &StoreContext,
+    names: &mut Names,
+    observations: Vec<Observation>,
+) -> Result<u64, DbError> {
+    let mirror = StoreMirror { connection, store: context.no, schema: &context.schema };
+    let mut entries = 0;
+    for observation in observations {
+        match observation {
+            Observation::Entry(observed) => {
+                load_entry(&mirror, names, observed)?;
+                entries += 1;
+            }
+            Observation::Delete(delete) => {
+                connection
+                    .execute(
+                        "DELETE FROM entry WHERE store = ?1 AND id = ?2",
+                        rusqlite::params![context.no.0, delete.id.0.as_bytes()],
+                    )
+                    .during("drop an entry from the baseline")?;
+            }
+            // Nothing is known yet that could be modified, renamed or still be there.
+            Observation::Delta(_) | Observation::Rename(_) | Observation::Present(_) => {}
+        }
+    }
+    Ok(entries)
+}
+
+fn load_entry(mirror: &StoreMirror<'_>, names: &mut Names, observed: Observed) -> Result<(), DbError> {
+    names.0.insert(observed.dn.key());
+    names.0.extend(observed.mapped.account);
+    let entry = NewEntry {
+        id: observed.id,
+        dn: observed.dn,
+        stamp: observed.stamp,
+        scope: Scope::Inside,
+        mapped: observed.mapped,
+    };
+    let no = mirror.insert_row(&entry)?;
+    for link in &entry.mapped.links {
+        mirror.insert_link(no, link)?;
+        note_name(mirror, names, link)?;
+    }
+    Ok(())
+}
+
+fn note_name(mirror: &StoreMirror<'_>, names: &Names, link: &Link) -> Result<(), DbError> {
+    let target: &LinkTarget = &link.target;
+    if names.0.contains(&link.key) { Ok(()) } else { mirror.insert_stray(link.key, target) }
+}
+
+/// The whole baseline was read: indexes are built and names that turned out to be borne are dropped.
+pub(super) fn finish(connection: &Connection, context: &StoreContext) -> Result<(), DbError> {
+    if ensure_indexes(connection).is_err() {
+        // An entry that changed while it was read may have come twice, which the unique index refuses.
+        drop_older_readings(connection, context.no)?;
+        ensure_indexes(connection)?;
+    }
+    drop_borne_names(connection, context)
+}
+
+/// The later reading counts.
+fn drop_older_readings(connection: &Connection, store: StoreNo) -> Result<(), DbError> {
+    connection
+        .execute_batch(
+            "CREATE TEMP TABLE older (no INTEGER PRIMARY KEY);
+             INSERT INTO older SELECT no FROM (SELECT no, max(no) OVER (PARTITION BY store, id) AS newest FROM entry)
+             WHERE no < newest;
+             DELETE FROM link WHERE entry IN (SELECT no FROM older);
+             DELETE FROM entry WHERE no IN (SELECT no FROM older);
+             DROP TABLE older;",
+        )
+        .during("drop older readings")
+        .map(|()| tracing::debug!(store.no = store.0, "dropped older readings of entries that came twice"))
+}
+
+pub(super) fn ensure_indexes(connection: &Connection) -> Result<(), DbError> {
+    for (name, sql) in INDEXES {
+        let known: bool = connection
+            .query_row("SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = ?1)", [name], |row| row.get(0))
+            .during("look for an index")?;
+        if !known {
+            connection.execute_batch(sql).during("build an index")?;
+        }
+    }
+    Ok(())
+}
+
+fn drop_borne_names(connection: &Connection, context: &StoreContext) -> Result<(), DbError> {
+    connection
+        .execute(
+            "DELETE FROM stray WHERE store = ?1 AND (
+                 EXISTS (SELECT 1 FROM entry WHERE dn_key = stray.key AND store = ?1) OR
+                 EXISTS (SELECT 1 FROM entry WHERE account_key = stray.key AND store = ?1))",
+            [context.no.0],
+        )
+        .during("drop names that are borne")?;
+    let mirror = StoreMirror { connection, store: context.no, schema: &context.schema };
+    connection
+        .execute(
+            "UPDATE store SET baseline = 'complete', entries = ?2 WHERE no = ?1",
+            rusqlite::params![context.no.0, mirror.count_inside()?],
+        )
+        .during("complete a baseline")?;
+    Ok(())
+}

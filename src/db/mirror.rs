@@ -1,0 +1,513 @@
+//! The mirror in SQL: the face the rules read through, and the writes they ask for.
+
+use rusqlite::{Connection, Row, params};
+
+use super::{
+    StoreNo,
+    error::{DbError, During},
+    rows::{
+        dn_at, from_json, json_at, kind_at, kind_code, meaning_at, meaning_code, role_at, role_code,
+        role_range, scope_at, scope_code, to_json, uuid_at,
+    },
+};
+use crate::{
+    change::resolve::{describe, name_entry},
+    directory::{
+        dn::{Dn, NameKey},
+        entry::{EntryId, EntryRef, Relation, Stamp},
+        mirror::{
+            EntryNo, KnownEntry, KnownLink, Mirror, NewEntry, People, Profile, Scope, Stray, Write,
+        },
+        schema::{Link, LinkTarget, Role, Schema},
+    },
+};
+
+/// One store's mirror on an open connection.
+pub(super) struct StoreMirror<'a> {
+    pub(super) connection: &'a Connection,
+    pub(super) store: StoreNo,
+    pub(super) schema: &'a Schema,
+}
+
+/// The indexes that comparison needs. Random keys cost ten times less when they are sorted once at the end
+/// of the first baseline than when they are inserted one by one.
+pub(super) const INDEXES: &[(&str, &str)] = &[
+    ("mirror_entry_id", "CREATE UNIQUE INDEX mirror_entry_id ON entry (store, id)"),
+    ("mirror_entry_dn", "CREATE INDEX mirror_entry_dn ON entry (dn_key)"),
+    ("mirror_entry_parent", "CREATE INDEX mirror_entry_parent ON entry (parent_key)"),
+    (
+        "mirror_entry_account",
+        "CREATE INDEX mirror_entry_account ON entry (account_key) WHERE account_key IS NOT NULL",
+    ),
+    ("mirror_link_key", "CREATE INDEX mirror_link_key ON link (key)"),
+    ("mirror_link_target", "CREATE INDEX mirror_link_target ON link (target) WHERE target > 0"),
+];
+
+const ENTRY: &str = "SELECT no, id, kind, scope, dn, account_key, stamp, attributes FROM entry";
+
+fn entry_at(row: &Row<'_>) -> rusqlite::Result<KnownEntry> {
+    let stamp: Option<String> = row.get(6)?;
+    Ok(KnownEntry {
+        no: EntryNo(row.get(0)?),
+        id: EntryId(uuid_at(row, 1)?),
+        kind: kind_at(row, 2)?,
+        scope: scope_at(row, 3)?,
+        dn: dn_at(row, 4)?,
+        account: row.get::<_, Option<i64>>(5)?.map(NameKey),
+        stamp: stamp.as_deref().map(Stamp::from_csn),
+        attributes: json_at(row, 7)?,
+    })
+}
+
+fn link_at(row: &Row<'_>) -> rusqlite::Result<KnownLink> {
+    Ok(KnownLink { role: role_at(row, 0)?, key: NameKey(row.get(1)?), meaning: meaning_at(row, 2)? })
+}
+
+fn no_row<T>(error: rusqlite::Error) -> rusqlite::Result<Option<T>> {
+    match error {
+        rusqlite::Error::QueryReturnedNoRows => Ok(None),
+        error => Err(error),
+    }
+}
+
+impl StoreMirror<'_> {
+    fn entry(
+        &self,
+        condition: &str,
+        parameters: impl rusqlite::Params,
+    ) -> Result<Option<KnownEntry>, DbError> {
+        self.connection
+            .prepare_cached(&format!("{ENTRY} WHERE {condition}"))
+            .and_then(|mut s| s.query_row(parameters, entry_at).map(Some).or_else(no_row))
+            .during("read an entry")
+    }
+
+    /// The row of an entry.
+    pub(super) fn no_of(&self, id: EntryId) -> Result<Option<EntryNo>, DbError> {
+        self.connection
+            .prepare_cached("SELECT no FROM entry WHERE store = ?1 AND id = ?2")
+            .and_then(|mut s| {
+                s.query_row(params![self.store.0, id.0.as_bytes()], |row| Ok(Some(EntryNo(row.get(0)?))))
+                    .or_else(no_row)
+            })
+            .during("find an entry")
+    }
+
+    fn read_links(
+        &self,
+        sql: &str,
+        parameters: impl rusqlite::Params,
+    ) -> Result<Vec<KnownLink>, DbError> {
+        self.connection
+            .prepare_cached(sql)
+            .and_then(|mut s| s.query_map(parameters, link_at)?.collect())
+            .during("read links")
+    }
+
+    /// Whether `entry` is the one that bears `key` now.
+    fn is_bearer(&self, key: NameKey, entry: EntryNo) -> Result<bool, DbError> {
+        Ok(self.bearer(key)? == Some(entry))
+    }
+
+    /// The row of the entry that bears `key` now: the newest.
+    fn bearer(&self, key: NameKey) -> Result<Option<EntryNo>, DbError> {
+        self.connection
+            .prepare_cached("SELECT max(no) FROM entry WHERE (dn_key = ?2 OR account_key = ?2) AND store = ?1")
+            .and_then(|mut s| s.query_row(params![self.store.0, key.0], |row| row.get::<_, Option<i64>>(0)))
+            .map(|no| no.map(EntryNo))
+            .during("find an entry by name")
+    }
+
+    fn execute(&self, sql: &str, parameters: impl rusqlite::Params) -> Result<usize, DbError> {
+        self.connection
+            .prepare_cached(sql)
+            .and_then(|mut s| s.execute(parameters))
+            .during("write the mirror")
+    }
+
+    /// Applies one write. An insert answers with the new row's number.
+    pub(super) fn apply(&self, write: &Write) -> Result<Option<EntryNo>, DbError> {
+        match write {
+            Write::Insert(entry) => return self.insert(entry).map(Some),
+            Write::Update { no, kind, scope, account, stamp, attributes } => {
+                if self.by_no(*no)?.is_some_and(|entry| entry.scope != *scope) {
+                    self.count(1)?;
+                }
+                self.execute(
+                    "UPDATE entry SET kind = ?2, scope = ?3, account_key = ?4, stamp = ?5, attributes = ?6
+                     WHERE no = ?1",
+                    params![
+                        no.0,
+                        kind_code(*kind),
+                        scope_code(*scope),
+                        account.map(|key| key.0),
+                        stamp.as_ref().map(Stamp::as_str),
+                        to_json(attributes)
+                    ],
+                )?;
+                if let Some(account) = account {
+                    self.forget_stray(*account)?;
+                }
+            }
+            Write::Touch { no, stamp } => {
+                self.execute("UPDATE entry SET stamp = ?2 WHERE no = ?1", params![no.0, stamp.as_str()])?;
+            }
+            Write::Move { no, from, to } => self.move_entry(*no, from, to)?,
+            Write::Remove { no } => self.remove(*no)?,
+            Write::AddLink { entry, role, key, target, meaning } => {
+                self.execute(
+                    "INSERT OR REPLACE INTO link (entry, role, key, target) VALUES (?1, ?2, ?3, ?4)",
+                    params![entry.0, role_code(*role), key.0, meaning_code(*meaning)],
+                )?;
+                self.remember_stray(*key, target)?;
+            }
+            Write::RemoveLink { entry, role, key } => {
+                self.execute(
+                    "DELETE FROM link WHERE entry = ?1 AND role = ?2 AND key = ?3",
+                    params![entry.0, role_code(*role), key.0],
+                )?;
+            }
+            Write::Bind { key, to } => self.bind(*key, *to)?,
+            Write::Revive { entry, role, key } => {
+                self.execute(
+                    "UPDATE link SET target = NULL WHERE entry = ?1 AND role = ?2 AND key = ?3",
+                    params![entry.0, role_code(*role), key.0],
+                )?;
+            }
+        }
+        Ok(None)
+    }
+
+    fn insert(&self, entry: &NewEntry) -> Result<EntryNo, DbError> {
+        let no = self.insert_row(entry)?;
+        if entry.scope == Scope::Inside {
+            self.count(1)?;
+        }
+        self.forget_stray(entry.dn.key())?;
+        if let Some(account) = entry.mapped.account {
+            self.forget_stray(account)?;
+        }
+        for link in &entry.mapped.links {
+            self.insert_link(no, link)?;
+            self.remember_stray(link.key, &link.target)?;
+        }
+        Ok(no)
+    }
+
+    fn count(&self, more: i64) -> Result<(), DbError> {
+        self.execute("UPDATE store SET entries = entries + ?2 WHERE no = ?1", params![self.store.0, more])?;
+        Ok(())
+    }
+
+    /// The entry's own row and nothing else.
+    pub(super) fn insert_row(&self, entry: &NewEntry) -> Result<EntryNo, DbError> {
+        self.execute(
+            "INSERT INTO entry
+                 (store, id, kind, scope, dn, dn_key, parent_key, account_key, stamp, attributes)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+            params![
+                self.store.0,
+                entry.id.0.as_bytes(),
+                kind_code(entry.mapped.kind),
+                scope_code(entry.scope),
+                entry.dn.as_str(),
+                entry.dn.key().0,
+                parent_key(&entry.dn).0,
+                entry.mapped.account.map(|key| key.0),
+                entry.stamp.as_ref().map(Stamp::as_str),
+                to_json(&entry.mapped.attributes)
+            ],
+        )?;
+        Ok(EntryNo(self.connection.last_insert_rowid()))
+    }
+
+    /// One link's row and nothing else.
+    pub(super) fn insert_link(&self, entry: EntryNo, link: &Link) -> Result<(), DbError> {
+        self.execute(
+            "INSERT OR IGNORE INTO link (entry, role, key) VALUES (?1, ?2, ?3)",
+            params![entry.0, role_code(link.role), link.key.0],
+        )?;
+        Ok(())
+    }
+
+    /// Keeps the text of a name that no entry bears.
+    fn remember_stray(&self, key: NameKey, target: &LinkTarget) -> Result<(), DbError> {
+        if self.bearer(key)?.is_none() {
+            self.insert_stray(key, target)?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn insert_stray(&self, key: NameKey, target: &LinkTarget) -> Result<(), DbError> {
+        self.execute(
+            "INSERT OR IGNORE INTO stray (store, key, target) VALUES (?1, ?2, ?3)",
+            params![self.store.0, key.0, to_json(target)],
+        )?;
+        Ok(())
+    }
+
+    fn forget_stray(&self, key: NameKey) -> Result<(), DbError> {
+        self.execute("DELETE FROM stray WHERE store = ?1 AND key = ?2", params![self.store.0, key.0])?;
+        Ok(())
+    }
+
+    /// Notes that the server showed nothing under this name.
+    pub(super) fn note_looked_up(&self, key: NameKey) -> Result<(), DbError> {
+        self.execute(
+            "UPDATE stray SET looked_up = 1 WHERE store = ?1 AND key = ?2",
+            params![self.store.0, key.0],
+        )?;
+        Ok(())
+    }
+
+    fn bind(&self, key: NameKey, to: EntryNo) -> Result<(), DbError> {
+        self.mean_by_name(key, to.0)
+    }
+
+    /// Sets whom the links of this store mean that meant the bearer of `key` until now.
+    fn mean_by_name(&self, key: NameKey, target: i64) -> Result<(), DbError> {
+        self.execute(
+            "UPDATE link SET target = ?3 WHERE key = ?2 AND target IS NULL
+             AND (SELECT store FROM entry WHERE no = link.entry) = ?1",
+            params![self.store.0, key.0, target],
+        )?;
+        Ok(())
+    }
+
+    fn move_entry(&self, no: EntryNo, from: &Dn, to: &Dn) -> Result<(), DbError> {
+        if from.key() != to.key() {
+            if self.is_bearer(from.key(), no)? {
+                self.bind(from.key(), no)?;
+            }
+            for (child, dn) in self.children(from.key())? {
+                if let Some(moved) = dn.with_base_replaced(from, to) {
+                    self.move_entry(child, &dn, &moved)?;
+                }
+            }
+        }
+        self.execute(
+            "UPDATE entry SET dn = ?2, dn_key = ?3, parent_key = ?4 WHERE no = ?1",
+            params![no.0, to.as_str(), to.key().0, parent_key(to).0],
+        )?;
+        self.forget_stray(to.key())
+    }
+
+    fn children(&self, parent: NameKey) -> Result<Vec<(EntryNo, Dn)>, DbError> {
+        self.connection
+            .prepare_cached("SELECT no, dn FROM entry WHERE parent_key = ?2 AND store = ?1")
+            .and_then(|mut s| {
+                s.query_map(params![self.store.0, parent.0], |row| Ok((EntryNo(row.get(0)?), dn_at(row, 1)?)))?
+                    .collect()
+            })
+            .during("read the entries below one")
+    }
+
+    fn remove(&self, no: EntryNo) -> Result<(), DbError> {
+        let Some(entry) = self.by_no(no)? else { return Ok(()) };
+        if entry.scope == Scope::Inside {
+            self.count(-1)?;
+        }
+        self.execute("UPDATE link SET target = 0 WHERE target = ?1", params![no.0])?;
+        for key in [Some(entry.dn.key()), entry.account].into_iter().flatten() {
+            if self.is_bearer(key, no)? {
+                self.mean_by_name(key, 0)?;
+            }
+        }
+        self.execute("DELETE FROM link WHERE entry = ?1", params![no.0])?;
+        self.execute("DELETE FROM entry WHERE no = ?1", params![no.0])?;
+        Ok(())
+    }
+
+    fn profile_of(&self, entry: KnownEntry) -> Profile {
+        Profile {
+            entry: name_entry(self.schema, &entry),
+            mail: self.schema.mail(&entry.attributes),
+            account: self.schema.account(&entry.attributes),
+            language: self.schema.language(&entry.attributes),
+            disabled: self.schema.disabled(&entry.attributes),
+            attributes: entry.attributes,
+        }
+    }
+
+    /// The rows of this store's watched entries, by number.
+    pub(super) fn inside(&self) -> Result<Vec<(EntryNo, EntryId)>, DbError> {
+        self.connection
+            .prepare_cached("SELECT no, id FROM entry WHERE store = ?1 AND scope = 1 ORDER BY no")
+            .and_then(|mut s| {
+                s.query_map([self.store.0], |row| Ok((EntryNo(row.get(0)?), EntryId(uuid_at(row, 1)?))))?
+                    .collect()
+            })
+            .during("read the entries of a store")
+    }
+}
+
+fn parent_key(dn: &Dn) -> NameKey {
+    dn.parent().unwrap_or_else(Dn::root).key()
+}
+
+impl Mirror for StoreMirror<'_> {
+    type Error = DbError;
+
+    fn by_id(&self, id: EntryId) -> Result<Option<KnownEntry>, DbError> {
+        self.entry("store = ?1 AND id = ?2", params![self.store.0, id.0.as_bytes()])
+    }
+
+    fn by_no(&self, no: EntryNo) -> Result<Option<KnownEntry>, DbError> {
+        self.entry("no = ?1", [no.0])
+    }
+
+    fn by_name(&self, key: NameKey) -> Result<Vec<KnownEntry>, DbError> {
+        self.connection
+            .prepare_cached(&format!(
+                "{ENTRY} WHERE (dn_key = ?2 OR account_key = ?2) AND store = ?1 ORDER BY no"
+            ))
+            .and_then(|mut s| s.query_map(params![self.store.0, key.0], entry_at)?.collect())
+            .during("find an entry by name")
+    }
+
+    fn is_parent(&self, key: NameKey) -> Result<bool, DbError> {
+        self.connection
+            .prepare_cached("SELECT 1 FROM entry WHERE parent_key = ?2 AND store = ?1 LIMIT 1")
+            .and_then(|mut s| s.exists(params![self.store.0, key.0]))
+            .during("look below an entry")
+    }
+
+    fn links(&self, entry: EntryNo) -> Result<Vec<KnownLink>, DbError> {
+        self.read_links("SELECT role, key, target FROM link WHERE entry = ?1 ORDER BY role, key", [entry.0])
+    }
+
+    fn links_of(&self, entry: EntryNo, relation: Relation) -> Result<Vec<KnownLink>, DbError> {
+        let (first, last) = role_range(relation);
+        self.read_links(
+            "SELECT role, key, target FROM link WHERE entry = ?1 AND role BETWEEN ?2 AND ?3 ORDER BY role, key",
+            params![entry.0, first, last],
+        )
+    }
+
+    fn link(&self, entry: EntryNo, role: Role, key: NameKey) -> Result<Option<KnownLink>, DbError> {
+        self.connection
+            .prepare_cached("SELECT role, key, target FROM link WHERE entry = ?1 AND role = ?2 AND key = ?3")
+            .and_then(|mut s| {
+                s.query_row(params![entry.0, role_code(role), key.0], link_at).map(Some).or_else(no_row)
+            })
+            .during("read a link")
+    }
+
+    fn links_between(
+        &self,
+        entry: EntryNo,
+        relation: Relation,
+        target: &KnownEntry,
+    ) -> Result<Vec<KnownLink>, DbError> {
+        let (first, last) = role_range(relation);
+        let mut links = self.read_links(
+            "SELECT role, key, target FROM link
+             WHERE target = ?1 AND target > 0 AND entry = ?2 AND role BETWEEN ?3 AND ?4",
+            params![target.no.0, entry.0, first, last],
+        )?;
+        for key in [Some(target.dn.key()), target.account].into_iter().flatten() {
+            if self.is_bearer(key, target.no)? {
+                links.extend(self.read_links(
+                    "SELECT role, key, target FROM link
+                     WHERE entry = ?1 AND role BETWEEN ?2 AND ?3 AND key = ?4 AND target IS NULL",
+                    params![entry.0, first, last, key.0],
+                )?);
+            }
+        }
+        Ok(links)
+    }
+
+    fn links_to(&self, target: &KnownEntry) -> Result<Vec<(EntryNo, KnownLink)>, DbError> {
+        let read = |sql: &str, parameters: &[i64]| -> Result<Vec<(EntryNo, KnownLink)>, DbError> {
+            self.connection
+                .prepare_cached(sql)
+                .and_then(|mut s| {
+                    s.query_map(rusqlite::params_from_iter(parameters), |row| {
+                        Ok((EntryNo(row.get(3)?), link_at(row)?))
+                    })?
+                    .collect()
+                })
+                .during("read the links to an entry")
+        };
+        let mut links =
+            read("SELECT role, key, target, entry FROM link WHERE target = ?1 AND target > 0", &[target.no.0])?;
+        for key in [Some(target.dn.key()), target.account].into_iter().flatten() {
+            if self.is_bearer(key, target.no)? {
+                links.extend(read(
+                    "SELECT role, key, target, entry FROM link WHERE key = ?2 AND target IS NULL
+                     AND (SELECT store FROM entry WHERE no = link.entry) = ?1",
+                    &[self.store.0, key.0],
+                )?);
+            }
+        }
+        links.sort_by_key(|(entry, link)| (*entry, link.role, link.key));
+        Ok(links)
+    }
+
+    fn stray(&self, key: NameKey) -> Result<Option<Stray>, DbError> {
+        let found: Option<(String, bool)> = self
+            .connection
+            .prepare_cached("SELECT target, looked_up FROM stray WHERE store = ?1 AND key = ?2")
+            .and_then(|mut s| {
+                s.query_row(params![self.store.0, key.0], |row| Ok(Some((row.get(0)?, row.get(1)?))))
+                    .or_else(no_row)
+            })
+            .during("read a name")?;
+        found
+            .map(|(target, looked_up)| Ok(Stray { target: from_json("name", &target)?, looked_up }))
+            .transpose()
+    }
+}
+
+impl People for StoreMirror<'_> {
+    type Error = DbError;
+
+    fn profile(&self, id: EntryId) -> Result<Option<Profile>, DbError> {
+        Ok(self.by_id(id)?.map(|entry| self.profile_of(entry)))
+    }
+
+    fn members(&self, group: EntryId, limit: usize) -> Result<Vec<EntryRef>, DbError> {
+        let Some(group) = self.by_id(group)? else { return Ok(Vec::new()) };
+        let mut members = Vec::new();
+        for link in self.links_of(group.no, Relation::Member)? {
+            if members.len() == limit {
+                break;
+            }
+            members.extend(describe(self, self.schema, &link)?);
+        }
+        Ok(members)
+    }
+}
+
+impl StoreMirror<'_> {
+    /// A name that was looked up and found: links by this name mean that entry.
+    pub(super) fn learn(&self, key: NameKey, entry: &NewEntry) -> Result<(), DbError> {
+        let no = match self.by_id(entry.id)? {
+            Some(known) => known.no,
+            None => self.insert(entry)?,
+        };
+        if !self.is_bearer(key, no)? {
+            self.bind(key, no)?;
+        }
+        self.forget_stray(key)
+    }
+
+    /// How many entries are watched.
+    pub(super) fn count_inside(&self) -> Result<i64, DbError> {
+        self.connection
+            .query_row("SELECT count(*) FROM entry WHERE store = ?1 AND scope = 1", [self.store.0], |row| row.get(0))
+            .during("count entries")
+    }
+}
+
+/// Looked up, not watched: as a feed would have delivered it, but without a stamp, so that a feed that does
+/// deliver it is believed.
+pub(super) fn outside(observed: &crate::change::observation::Observed) -> NewEntry {
+    NewEntry {
+        id: observed.id,
+        dn: observed.dn.clone(),
+        stamp: None,
+        scope: Scope::Outside,
+        mapped: observed.mapped.clone(),
+    }
+}

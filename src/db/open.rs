@@ -1,0 +1,171 @@
+//! Opening, recognising and migrating the state file; the lock of the one daemon that writes it.
+
+use std::{
+    fs::{File, OpenOptions, TryLockError},
+    io::{Read, Seek, Write},
+    os::unix::fs::OpenOptionsExt,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use rusqlite::{Connection, ErrorCode, OpenFlags};
+
+use super::error::{DbError, During};
+
+/// "DHRD" in ASCII, in the header of every state file.
+const APPLICATION_ID: i64 = 0x4448_5244;
+
+/// In order; the number of the last one applied is `user_version`.
+const MIGRATIONS: &[&str] = &[include_str!("../../migrations/0001_initial.sql")];
+
+const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+
+fn known_version() -> i64 {
+    i64::try_from(MIGRATIONS.len()).expect("there are few migrations")
+}
+
+/// Opens, creating (mode 0600) and migrating where needed.
+pub(super) fn open_for_writing(path: &Path) -> Result<Connection, DbError> {
+    create_private(path)?;
+    let mut connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    recognise(path, &connection)?;
+    // WAL lets commands read while the daemon writes. FULL: a commit that was answered survives a power
+    // failure, because the next thing we do may be to send a mail that cannot be unsent. Foreign keys hold
+    // for the queue tables; the mirror's tables declare none.
+    connection
+        .execute_batch(
+            "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;
+             PRAGMA cache_size = -8192; PRAGMA journal_size_limit = 67108864;",
+        )
+        .during("set up the connection")?;
+    migrate(&mut connection)?;
+    Ok(connection)
+}
+
+/// Opens for looking; the file must exist.
+pub(super) fn open_for_reading(path: &Path) -> Result<Connection, DbError> {
+    // Read-write access is needed to read a WAL that a daemon left behind.
+    let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    recognise(path, &connection)?;
+    connection.execute_batch("PRAGMA query_only = ON;").during("set up the connection")?;
+    Ok(connection)
+}
+
+#[cfg(test)]
+pub(super) fn in_memory() -> Result<Connection, DbError> {
+    let mut connection = Connection::open_in_memory().during("open")?;
+    migrate(&mut connection)?;
+    Ok(connection)
+}
+
+fn open_error(path: &Path, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> DbError {
+    DbError::Open { path: path.to_owned(), source: source.into() }
+}
+
+fn create_private(path: &Path) -> Result<(), DbError> {
+    OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(path)
+        .map(drop)
+        .map_err(|source| open_error(path, source))
+}
+
+fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, DbError> {
+    let flags = flags | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags).map_err(|source| open_error(path, source))?;
+    connection.busy_timeout(BUSY_TIMEOUT).during("set the busy timeout")?;
+    Ok(connection)
+}
+
+/// Before anything is written: is this file ours, and do we know its version?
+fn recognise(path: &Path, connection: &Connection) -> Result<(), DbError> {
+    let foreign = || DbError::Foreign { path: path.to_owned() };
+    let pragma = |name| -> Result<i64, DbError> {
+        connection.pragma_query_value(None, name, |row| row.get(0)).map_err(|source| {
+            match source.sqlite_error_code() {
+                Some(ErrorCode::NotADatabase) => foreign(),
+                _ => open_error(path, source),
+            }
+        })
+    };
+    let application = pragma("application_id")?;
+    let found = pragma("user_version")?;
+    let pages = pragma("page_count")?;
+    if application != APPLICATION_ID && (pages > 0 || application != 0) {
+        return Err(foreign());
+    }
+    if found > known_version() {
+        return Err(DbError::Newer { path: path.to_owned(), found, known: known_version() });
+    }
+    Ok(())
+}
+
+fn migrate(connection: &mut Connection) -> Result<(), DbError> {
+    let version: i64 = connection
+        .pragma_query_value(None, "user_version", |row| row.get(0))
+        .during("read the version")?;
+    let done = usize::try_from(version).unwrap_or(0);
+    for (at, sql) in MIGRATIONS.iter().enumerate().skip(done) {
+        let transaction = connection.transaction().during("begin a migration")?;
+        transaction.execute_batch(sql).during("migrate")?;
+        transaction
+            .execute_batch(&format!(
+                "PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {};",
+                at + 1
+            ))
+            .during("store the version")?;
+        transaction.commit().during("commit a migration")?;
+    }
+    Ok(())
+}
+
+/// Held by `run` for as long as it lives: two daemons on one state would tell everything twice.
+#[derive(Debug)]
+pub struct RunLock {
+    _file: File,
+}
+
+impl RunLock {
+    /// Takes the lock beside `state`, or says who has it.
+    pub fn take(state: &Path) -> Result<Self, DbError> {
+        let path = lock_path(state);
+        let mut file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(&path)
+            .map_err(|source| open_error(state, source))?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                let mut pid = String::new();
+                file.read_to_string(&mut pid).map_err(|source| open_error(state, source))?;
+                return Err(DbError::Locked { path: state.to_owned(), pid: pid.trim().to_owned() });
+            }
+            Err(TryLockError::Error(source)) => return Err(open_error(state, source)),
+        }
+        file.set_len(0)
+            .and_then(|()| file.rewind())
+            .and_then(|()| write!(file, "{}", std::process::id()))
+            .map_err(|source| open_error(state, source))?;
+        Ok(Self { _file: file })
+    }
+
+    /// Whether some daemon holds the lock beside `state`.
+    pub fn is_held(state: &Path) -> bool {
+        let Ok(file) = OpenOptions::new().read(true).write(true).open(lock_path(state)) else { return false };
+        matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock))
+    }
+}
+
+fn lock_path(state: &Path) -> PathBuf {
+    let mut path = state.as_os_str().to_owned();
+    path.push(".lock");
+    path.into()
+}

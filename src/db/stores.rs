@@ -1,0 +1,212 @@
+//! The identity stores as the state file knows them.
+
+use jiff::Timestamp;
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::{
+    Db, DbError,
+    error::During,
+    rows::micros,
+    worker::Priority,
+};
+use crate::directory::{
+    checkpoint::{Checkpoint, Mechanism},
+    store_name::StoreName,
+};
+
+/// The number of a store in this state file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct StoreNo(pub(super) i64);
+
+/// What the daemon is doing about a store; the words of `status`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StoreState {
+    /// Not connected, or connected and not caught up yet.
+    Connecting,
+    /// Reading the first baseline.
+    Baseline,
+    /// Caught up; every change from now on is told.
+    Live,
+    /// A refresh after a lost checkpoint is being compared with the mirror.
+    Comparing,
+    /// Gave up until somebody acts, or no daemon runs.
+    Stopped,
+}
+
+impl StoreState {
+    /// The word of `status`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Connecting => "connecting",
+            Self::Baseline => "baseline",
+            Self::Live => "live",
+            Self::Comparing => "comparing",
+            Self::Stopped => "stopped",
+        }
+    }
+}
+
+/// How much of the mirror can be believed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Baseline {
+    /// Nothing was ever read, or reading it was cut short.
+    Missing,
+    /// A whole baseline stands.
+    Complete,
+}
+
+/// What a feed needs to begin.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoreFacts {
+    /// Its number.
+    pub no: StoreNo,
+    /// Whether there is a "before".
+    pub baseline: Baseline,
+}
+
+impl Db {
+    /// Registers a store and sets it to `connecting`.
+    pub async fn begin_store(&self, name: StoreName) -> Result<StoreFacts, DbError> {
+        self.worker
+            .call(Priority::Rest, move |connection| {
+                connection
+                    .execute(
+                        "INSERT INTO store (name) VALUES (?1)
+                         ON CONFLICT (name) DO UPDATE SET state = 'connecting', url = NULL",
+                        [name.as_str()],
+                    )
+                    .during("register a store")?;
+                connection
+                    .query_row("SELECT no, baseline FROM store WHERE name = ?1", [name.as_str()], |row| {
+                        let baseline: String = row.get(1)?;
+                        Ok(StoreFacts { no: StoreNo(row.get(0)?), baseline: parse_baseline(&baseline) })
+                    })
+                    .during("read a store")
+            })
+            .await
+    }
+
+    /// Where the store's feed stands.
+    pub async fn checkpoint(&self, store: StoreNo) -> Result<Option<Checkpoint>, DbError> {
+        self.worker
+            .call(Priority::Ingest, move |connection| {
+                connection
+                    .query_row(
+                        "SELECT checkpoint_mechanism, checkpoint FROM store
+                         WHERE no = ?1 AND checkpoint IS NOT NULL",
+                        [store.0],
+                        |row| Ok((row.get::<_, String>(0)?, row.get(1)?)),
+                    )
+                    .optional()
+                    .during("read a checkpoint")
+                    .map(|found| {
+                        found.and_then(|(mechanism, bytes)| {
+                            Some(Checkpoint { mechanism: Mechanism::parse(&mechanism)?, bytes })
+                        })
+                    })
+            })
+            .await
+    }
+
+    /// Forgets the checkpoint: the next reading of the feed is a whole one, compared with the mirror.
+    pub async fn forget_checkpoint(&self, store: StoreNo) -> Result<(), DbError> {
+        self.worker
+            .call(Priority::Ingest, move |connection| {
+                connection
+                    .execute(
+                        "UPDATE store SET checkpoint = NULL, checkpoint_mechanism = NULL, checkpoint_at = NULL
+                         WHERE no = ?1",
+                        [store.0],
+                    )
+                    .during("forget a checkpoint")
+                    .map(drop)
+            })
+            .await
+    }
+
+    /// Says in `status` what is going on.
+    pub async fn set_state(&self, store: StoreNo, state: StoreState) -> Result<(), DbError> {
+        self.worker
+            .call(Priority::Rest, move |connection| {
+                connection
+                    .execute("UPDATE store SET state = ?2 WHERE no = ?1", params![store.0, state.as_str()])
+                    .during("store a state")
+                    .map(drop)
+            })
+            .await
+    }
+
+    /// Says in `status` where the feed comes from.
+    pub async fn set_connected(
+        &self,
+        store: StoreNo,
+        url: String,
+        kind: &'static str,
+        feed: Mechanism,
+    ) -> Result<(), DbError> {
+        self.worker
+            .call(Priority::Rest, move |connection| {
+                // The persist phase of RFC 4533 is its own bell.
+                connection
+                    .execute(
+                        "UPDATE store SET url = ?2, kind = ?3, feed = ?4, bell = ?4 WHERE no = ?1",
+                        params![store.0, url, kind, feed.as_str()],
+                    )
+                    .during("store a connection")
+                    .map(drop)
+            })
+            .await
+    }
+
+    /// Says in `status` what went wrong last; `None` when it is over.
+    pub async fn set_error(
+        &self,
+        store: StoreNo,
+        error: Option<String>,
+        now: Timestamp,
+    ) -> Result<(), DbError> {
+        self.worker
+            .call(Priority::Rest, move |connection| {
+                let at = error.is_some().then(|| micros(now));
+                connection
+                    .execute(
+                        "UPDATE store SET last_error = ?2, last_error_at = ?3 WHERE no = ?1",
+                        params![store.0, error, at],
+                    )
+                    .during("store an error")
+                    .map(drop)
+            })
+            .await
+    }
+}
+
+fn parse_baseline(word: &str) -> Baseline {
+    if word == "complete" { Baseline::Complete } else { Baseline::Missing }
+}
+
+/// Inside an ingest transaction.
+pub(super) fn baseline(connection: &Connection, store: StoreNo) -> Result<Baseline, DbError> {
+    connection
+        .prepare_cached("SELECT baseline FROM store WHERE no = ?1")
+        .and_then(|mut s| s.query_row([store.0], |row| row.get::<_, String>(0)))
+        .map(|word| parse_baseline(&word))
+        .during("read a store")
+}
+
+/// Inside an ingest transaction: the checkpoint moves with what it covers.
+pub(super) fn store_checkpoint(
+    connection: &Connection,
+    store: StoreNo,
+    checkpoint: &Checkpoint,
+    now: Timestamp,
+) -> Result<(), DbError> {
+    connection
+        .prepare_cached(
+            "UPDATE store SET checkpoint_mechanism = ?2, checkpoint = ?3, checkpoint_at = ?4 WHERE no = ?1",
+        )
+        .and_then(|mut s| {
+            s.execute(params![store.0, checkpoint.mechanism.as_str(), checkpoint.bytes, micros(now)])
+        })
+        .during("store a checkpoint")
+        .map(drop)
+}

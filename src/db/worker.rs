@@ -1,0 +1,112 @@
+//! The thread that owns the connection.
+
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    thread,
+};
+
+use rusqlite::Connection;
+use tokio::sync::oneshot;
+
+use super::DbError;
+
+/// Ingest goes first: a mail can wait, a directory server that is not read costs it memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Priority {
+    Ingest,
+    Rest,
+}
+
+type Job = Box<dyn FnOnce(&mut Connection) + Send>;
+
+#[derive(Default)]
+struct Queues {
+    ingest: VecDeque<Job>,
+    rest: VecDeque<Job>,
+    closed: bool,
+}
+
+#[derive(Default)]
+struct Shared {
+    queues: Mutex<Queues>,
+    filled: Condvar,
+}
+
+impl Shared {
+    fn queues(&self) -> MutexGuard<'_, Queues> {
+        // A job that panics poisons nothing: it runs outside the lock.
+        self.queues.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn next(&self) -> Option<Job> {
+        let mut queues = self.queues();
+        loop {
+            if let Some(job) = queues.ingest.pop_front() {
+                return Some(job);
+            }
+            if let Some(job) = queues.rest.pop_front() {
+                return Some(job);
+            }
+            if queues.closed {
+                return None;
+            }
+            queues = self.filled.wait(queues).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+}
+
+/// Sends work to the thread. Callers await their answer before they send more, so the queues stay short.
+#[derive(Clone)]
+pub(super) struct Worker {
+    shared: Arc<Shared>,
+    _closer: Arc<Closer>,
+}
+
+/// Ends the thread when the last [`Worker`] is gone.
+struct Closer(Arc<Shared>);
+
+impl Drop for Closer {
+    fn drop(&mut self) {
+        self.0.queues().closed = true;
+        self.0.filled.notify_one();
+    }
+}
+
+impl Worker {
+    pub(super) fn start(mut connection: Connection) -> Self {
+        let shared = Arc::new(Shared::default());
+        let thread_side = Arc::clone(&shared);
+        thread::Builder::new()
+            .name("database".into())
+            .spawn(move || {
+                while let Some(job) = thread_side.next() {
+                    job(&mut connection);
+                }
+            })
+            .expect("a thread can be started at start-up");
+        Self { _closer: Arc::new(Closer(Arc::clone(&shared))), shared }
+    }
+
+    /// Runs `work` on the thread and waits for its answer.
+    pub(super) async fn call<R: Send + 'static>(
+        &self,
+        priority: Priority,
+        work: impl FnOnce(&mut Connection) -> Result<R, DbError> + Send + 'static,
+    ) -> Result<R, DbError> {
+        let (answer, answered) = oneshot::channel();
+        let job: Job = Box::new(move |connection| {
+            // Whoever asked may be gone by now; the work is done all the same.
+            let _ = answer.send(work(connection));
+        });
+        {
+            let mut queues = self.shared.queues();
+            match priority {
+                Priority::Ingest => queues.ingest.push_back(job),
+                Priority::Rest => queues.rest.push_back(job),
+            }
+        }
+        self.shared.filled.notify_one();
+        answered.await.map_err(|_| DbError::Closed)?
+    }
+}
