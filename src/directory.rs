@@ -10,5 +10,6 @@ pub mod filter;
 pub mod mail_address;
 pub mod mirror;
 pub mod schema;
+pub mod store_name;
 mod text;
 pub mod time;

@@ -14,6 +14,7 @@
 
 pub mod change;
 pub mod clock;
+pub mod config;
 pub mod connector;
 pub mod db;
 pub mod directory;

@@ -1,0 +1,98 @@
+//! What the administrator asked for: one TOML file, overridden by the environment, checked as a whole
+//! before anything starts.
+//!
+//! figment merges the two; everything after that is driven by the table of keys: unknown keys
+//! and their nearest neighbours, mistyped values, the types that environment values take, and the test that
+//! keeps `config/dirherald.example.toml` true. All errors are reported at once, each names its key and what
+//! to write instead, and none repeats a value: the value may be a secret in the wrong place.
+//!
+//! Below a store lie two further layers: the `[defaults]` table, and the defaults of the key table. Each
+//! key is taken from the first of store, `[defaults]` and key table that gives it.
+
+use std::{collections::BTreeMap, path::PathBuf, time::Duration};
+
+use jiff::tz::TimeZone;
+
+use crate::{
+    connector::settings::ConnectorSettings,
+    directory::{schema::SchemaSettings, store_name::StoreName},
+    notify::options::Options,
+    outbox::settings::MailSettings,
+};
+
+/// A whole configuration, checked.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Where dirherald remembers.
+    pub state: StateSettings,
+    /// How it speaks to the operator.
+    pub log: LogSettings,
+    /// At least one.
+    pub stores: BTreeMap<StoreName, StoreSettings>,
+}
+
+/// `[state]`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StateSettings {
+    /// The SQLite file; its directory must exist.
+    pub path: PathBuf,
+    /// Events and delivered mail older than this are pruned.
+    pub keep: Duration,
+}
+
+/// `[log]`
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LogSettings {
+    /// What a line looks like.
+    pub format: LogFormat,
+    /// The least severe level that is written.
+    pub level: tracing::Level,
+}
+
+/// What a log line looks like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One object per line.
+    Json,
+}
+
+/// One `[identity_store.NAME]`.
+#[derive(Debug, Clone)]
+pub struct StoreSettings {
+    /// The NAME.
+    pub name: StoreName,
+    /// What the server is said to be.
+    pub kind: StoreKind,
+    /// Which feed is asked for.
+    pub watch: Watch,
+    /// How to reach the directory, and where the watched tree begins.
+    pub connector: ConnectorSettings,
+    /// Which attributes mean what.
+    pub schema: SchemaSettings,
+    /// How mail leaves.
+    pub mail: MailSettings,
+    /// Who is told what.
+    pub notify: Options,
+    /// In which times are shown.
+    pub timezone: TimeZone,
+}
+
+/// What the server is said to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StoreKind {
+    /// Found out from the root DSE.
+    Auto,
+    /// OpenLDAP's slapd.
+    OpenLdap,
+}
+
+/// Which feed is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Watch {
+    /// The best the server offers.
+    Auto,
+    /// RFC 4533 refreshAndPersist, which is its own bell.
+    Syncrepl,
+}
