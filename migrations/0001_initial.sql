@@ -107,7 +107,7 @@ CREATE TABLE message (
     CHECK ((state IN ('scheduled', 'deferred')) = (ended_at IS NULL)),
     CHECK (state <> 'delivered' OR attempts > 0)
 ) STRICT;
-CREATE INDEX message_waiting ON message (store, seq) WHERE due_at IS NOT NULL;
+CREATE INDEX message_waiting ON message (store, recipient_key, seq) WHERE due_at IS NOT NULL;
 
 CREATE TABLE attempt (
     seq      INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -124,13 +124,15 @@ CREATE TABLE notification (
     seq            INTEGER PRIMARY KEY AUTOINCREMENT,
     change_set     INTEGER NOT NULL REFERENCES change_set (seq),
     store          INTEGER NOT NULL REFERENCES store (no),
-    recipient_key  TEXT NOT NULL,
+    recipient_key  TEXT NOT NULL,                                 -- the address, folded
+    role           TEXT NOT NULL CHECK (role IN ('by-role', 'to', 'cc')),
     facts          TEXT NOT NULL,                                 -- Notification
     created_at     INTEGER NOT NULL,
     message        INTEGER REFERENCES message (seq),              -- the mail it became part of
     UNIQUE (change_set, recipient_key)
 ) STRICT;
-CREATE INDEX notification_waiting ON notification (store, recipient_key, seq) WHERE message IS NULL;
+CREATE INDEX notification_waiting ON notification (store, recipient_key, role, seq)
+    WHERE message IS NULL;
 
 -- Who is not told, and why.
 CREATE TABLE skipped (

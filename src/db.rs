@@ -4,29 +4,26 @@
 //! per hand-over step, ingest before everything else. Commands that only look use a [`Reader`] of their own.
 
 mod baseline;
-mod delivery;
+
 mod error;
 mod ingest;
 mod mirror;
-mod notifications;
+
 mod open;
-mod reader;
+
 mod rows;
 mod stores;
 mod worker;
 
 use std::path::Path;
 
+use self::worker::{Priority, Worker};
 pub use self::{
-    delivery::{AttemptRecord, Outcome, QueuedMail},
     error::DbError,
-    ingest::{Ingested, StoreContext},
-    notifications::{Draft, PendingNotification},
+    ingest::{Ingested, LookedUp, StoreContext},
     open::RunLock,
-    reader::{EventFilter, EventRow, MessageRow, Reader, StatusRow},
     stores::{Baseline, StoreFacts, StoreNo, StoreState},
 };
-use self::worker::{Priority, Worker};
 
 /// The database thread's face. Cheap to clone; the thread ends when the last clone is gone.
 #[derive(Clone)]

@@ -130,7 +130,9 @@ fn drop_older_readings(connection: &Connection, store: StoreNo) -> Result<(), Db
 pub(super) fn ensure_indexes(connection: &Connection) -> Result<(), DbError> {
     for (name, sql) in INDEXES {
         let known: bool = connection
-            .query_row("SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = ?1)", [name], |row| row.get(0))
+            .query_row("SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = ?1)", [name], |row| {
+                row.get(0)
+            })
             .during("look for an index")?;
         if !known {
             connection.execute_batch(sql).during("build an index")?;

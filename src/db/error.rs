@@ -6,7 +6,9 @@ use std::path::PathBuf;
 #[derive(Debug, thiserror::Error)]
 pub enum DbError {
     /// The file cannot be opened or created.
-    #[error("cannot open the state file {path}: make its directory exist and be writable for this user, or set state.path")]
+    #[error(
+        "cannot open the state file {path}: make its directory exist and be writable for this user, or set state.path"
+    )]
     Open {
         /// As configured.
         path: PathBuf,
@@ -15,7 +17,9 @@ pub enum DbError {
         source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// The file is something else.
-    #[error("{path} is not a state file of dirherald: set state.path to another file; this one was not touched")]
+    #[error(
+        "{path} is not a state file of dirherald: set state.path to another file; this one was not touched"
+    )]
     Foreign {
         /// As configured.
         path: PathBuf,
@@ -51,7 +55,9 @@ pub enum DbError {
         source: rusqlite::Error,
     },
     /// A row holds what we never write.
-    #[error("the state file holds a {what} that cannot be read: restore a backup, or start with a new state file")]
+    #[error(
+        "the state file holds a {what} that cannot be read: restore a backup, or start with a new state file"
+    )]
     Corrupt {
         /// Which kind of row.
         what: &'static str,

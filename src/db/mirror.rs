@@ -15,9 +15,7 @@ use crate::{
     directory::{
         dn::{Dn, NameKey},
         entry::{EntryId, EntryRef, Relation, Stamp},
-        mirror::{
-            EntryNo, KnownEntry, KnownLink, Mirror, NewEntry, People, Profile, Scope, Stray, Write,
-        },
+        mirror::{EntryNo, KnownEntry, KnownLink, Mirror, NewEntry, People, Profile, Scope, Stray, Write},
         schema::{Link, LinkTarget, Role, Schema},
     },
 };
@@ -93,11 +91,7 @@ impl StoreMirror<'_> {
             .during("find an entry")
     }
 
-    fn read_links(
-        &self,
-        sql: &str,
-        parameters: impl rusqlite::Params,
-    ) -> Result<Vec<KnownLink>, DbError> {
+    fn read_links(&self, sql: &str, parameters: impl rusqlite::Params) -> Result<Vec<KnownLink>, DbError> {
         self.connection
             .prepare_cached(sql)
             .and_then(|mut s| s.query_map(parameters, link_at)?.collect())
@@ -112,17 +106,16 @@ impl StoreMirror<'_> {
     /// The row of the entry that bears `key` now: the newest.
     fn bearer(&self, key: NameKey) -> Result<Option<EntryNo>, DbError> {
         self.connection
-            .prepare_cached("SELECT max(no) FROM entry WHERE (dn_key = ?2 OR account_key = ?2) AND store = ?1")
+            .prepare_cached(
+                "SELECT max(no) FROM entry WHERE (dn_key = ?2 OR account_key = ?2) AND store = ?1",
+            )
             .and_then(|mut s| s.query_row(params![self.store.0, key.0], |row| row.get::<_, Option<i64>>(0)))
             .map(|no| no.map(EntryNo))
             .during("find an entry by name")
     }
 
     fn execute(&self, sql: &str, parameters: impl rusqlite::Params) -> Result<usize, DbError> {
-        self.connection
-            .prepare_cached(sql)
-            .and_then(|mut s| s.execute(parameters))
-            .during("write the mirror")
+        self.connection.prepare_cached(sql).and_then(|mut s| s.execute(parameters)).during("write the mirror")
     }
 
     /// Applies one write. An insert answers with the new row's number.
@@ -296,8 +289,10 @@ impl StoreMirror<'_> {
         self.connection
             .prepare_cached("SELECT no, dn FROM entry WHERE parent_key = ?2 AND store = ?1")
             .and_then(|mut s| {
-                s.query_map(params![self.store.0, parent.0], |row| Ok((EntryNo(row.get(0)?), dn_at(row, 1)?)))?
-                    .collect()
+                s.query_map(params![self.store.0, parent.0], |row| {
+                    Ok((EntryNo(row.get(0)?), dn_at(row, 1)?))
+                })?
+                .collect()
             })
             .during("read the entries below one")
     }
@@ -429,8 +424,10 @@ impl Mirror for StoreMirror<'_> {
                 })
                 .during("read the links to an entry")
         };
-        let mut links =
-            read("SELECT role, key, target, entry FROM link WHERE target = ?1 AND target > 0", &[target.no.0])?;
+        let mut links = read(
+            "SELECT role, key, target, entry FROM link WHERE target = ?1 AND target > 0",
+            &[target.no.0],
+        )?;
         for key in [Some(target.dn.key()), target.account].into_iter().flatten() {
             if self.is_bearer(key, target.no)? {
                 links.extend(read(
@@ -495,7 +492,9 @@ impl StoreMirror<'_> {
     /// How many entries are watched.
     pub(super) fn count_inside(&self) -> Result<i64, DbError> {
         self.connection
-            .query_row("SELECT count(*) FROM entry WHERE store = ?1 AND scope = 1", [self.store.0], |row| row.get(0))
+            .query_row("SELECT count(*) FROM entry WHERE store = ?1 AND scope = 1", [self.store.0], |row| {
+                row.get(0)
+            })
             .during("count entries")
     }
 }

@@ -105,9 +105,8 @@ fn recognise(path: &Path, connection: &Connection) -> Result<(), DbError> {
 }
 
 fn migrate(connection: &mut Connection) -> Result<(), DbError> {
-    let version: i64 = connection
-        .pragma_query_value(None, "user_version", |row| row.get(0))
-        .during("read the version")?;
+    let version: i64 =
+        connection.pragma_query_value(None, "user_version", |row| row.get(0)).during("read the version")?;
     let done = usize::try_from(version).unwrap_or(0);
     for (at, sql) in MIGRATIONS.iter().enumerate().skip(done) {
         let transaction = connection.transaction().during("begin a migration")?;

@@ -3,12 +3,7 @@
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::{
-    Db, DbError,
-    error::During,
-    rows::micros,
-    worker::Priority,
-};
+use super::{Db, DbError, error::During, rows::micros, worker::Priority};
 use crate::directory::{
     checkpoint::{Checkpoint, Mechanism},
     store_name::StoreName,

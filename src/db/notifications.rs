@@ -1,0 +1,343 @@
+//! Dispatch and compose: from change sets to notifications, from notifications to mails.
+
+use std::{sync::Arc, time::Duration};
+
+use jiff::Timestamp;
+use rusqlite::{Connection, params};
+use uuid::Uuid;
+
+use super::{
+    Db, DbError, StoreContext, StoreNo,
+    error::During,
+    mirror::StoreMirror,
+    rows::{from_json, json_at, micros, timestamp, to_json, uuid_at},
+    worker::Priority,
+};
+use crate::{
+    change::event::{ChangeEvent, ChangeSet, ChangeSetId},
+    directory::mail_address::MailAddress,
+    notify::{
+        decide::decide,
+        digest::{closes, windows},
+        notification::{Notification, Role},
+        options::Options,
+        render::Notice,
+    },
+};
+
+/// Keeps one call well under 50 ms.
+const CHANGE_SETS_AT_ONCE: usize = 64;
+const RECIPIENTS_AT_ONCE: usize = 64;
+
+/// What one call of [`Db::dispatch`] did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Dispatched {
+    /// Change sets that are done with. Zero: there were none.
+    pub change_sets: usize,
+    /// Notifications that were made of them.
+    pub notifications: usize,
+}
+
+/// Notifications of one recipient that share a mail.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MailDue {
+    /// Rows that the mail stands for.
+    pub notifications: Vec<i64>,
+    /// What it says.
+    pub notices: Vec<Notice>,
+}
+
+/// What can be composed now, and when there will be more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Composable {
+    /// Windows that have closed.
+    pub due: Vec<MailDue>,
+    /// When the next window closes, if one is open.
+    pub next: Option<Timestamp>,
+}
+
+/// A rendered mail, to be stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Draft {
+    /// The rows of [`MailDue::notifications`].
+    pub notifications: Vec<i64>,
+    /// UUIDv7 of the message.
+    pub id: Uuid,
+    /// To whom.
+    pub address: MailAddress,
+    /// As the reader sees it.
+    pub subject: String,
+    /// Kept for all attempts.
+    pub message_id: String,
+    /// RFC 5322, kept for all attempts.
+    pub bytes: Vec<u8>,
+    /// Ids of the events in it, in order.
+    pub events: Vec<Uuid>,
+}
+
+/// The key under which mail to one address keeps its order.
+pub(super) fn recipient_key(address: &MailAddress) -> String {
+    address.as_str().to_lowercase()
+}
+
+fn role_word(role: Role) -> &'static str {
+    match role {
+        Role::ByRole => "by-role",
+        Role::To => "to",
+        Role::Cc => "cc",
+    }
+}
+
+impl Db {
+    /// Decides who is told of the oldest change sets that nobody was told of. Safe to run twice: a change
+    /// set is marked in the transaction that stores its notifications.
+    pub async fn dispatch(
+        &self,
+        context: Arc<StoreContext>,
+        options: Arc<Options>,
+        now: Timestamp,
+    ) -> Result<Dispatched, DbError> {
+        self.worker
+            .call(Priority::Rest, move |connection| {
+                let transaction = connection.transaction().during("begin a dispatch")?;
+                let dispatched = dispatch(&transaction, &context, &options, now)?;
+                transaction.commit().during("commit a dispatch")?;
+                Ok(dispatched)
+            })
+            .await
+    }
+
+    /// The mails whose windows have closed.
+    pub async fn composable(
+        &self,
+        store: StoreNo,
+        window: Duration,
+        now: Timestamp,
+    ) -> Result<Composable, DbError> {
+        self.worker
+            .call(Priority::Rest, move |connection| composable(connection, store, window, now))
+            .await
+    }
+
+    /// Stores rendered mails and marks what they tell. A draft of which a part was told meanwhile is dropped.
+    pub async fn enqueue(&self, store: StoreNo, drafts: Vec<Draft>, now: Timestamp) -> Result<(), DbError> {
+        self.worker
+            .call(Priority::Rest, move |connection| {
+                let transaction = connection.transaction().during("begin to compose")?;
+                for draft in &drafts {
+                    enqueue(&transaction, store, draft, now)?;
+                }
+                transaction.commit().during("commit mails")
+            })
+            .await
+    }
+}
+
+fn dispatch(
+    connection: &Connection,
+    context: &StoreContext,
+    options: &Options,
+    now: Timestamp,
+) -> Result<Dispatched, DbError> {
+    let mirror = StoreMirror { connection, store: context.no, schema: &context.schema };
+    let mut dispatched = Dispatched { change_sets: 0, notifications: 0 };
+    for (seq, id) in waiting_change_sets(connection, context.no)? {
+        let set = ChangeSet { id, events: events_of(connection, seq)? };
+        let decision = decide(&set, options, &mirror)?;
+        for notification in &decision.notifications {
+            insert_notification(connection, context.no, seq, notification, now)?;
+        }
+        for skipped in &decision.skipped {
+            execute(
+                connection,
+                "INSERT INTO skipped (change_set, facts) VALUES (?1, ?2)",
+                params![seq, to_json(skipped)],
+            )?;
+        }
+        execute(
+            connection,
+            "UPDATE change_set SET dispatched_at = ?2 WHERE seq = ?1",
+            params![seq, micros(now)],
+        )?;
+        dispatched.change_sets += 1;
+        dispatched.notifications += decision.notifications.len();
+    }
+    Ok(dispatched)
+}
+
+fn execute(connection: &Connection, sql: &str, parameters: impl rusqlite::Params) -> Result<usize, DbError> {
+    connection.prepare_cached(sql).and_then(|mut s| s.execute(parameters)).during("write a notification")
+}
+
+fn waiting_change_sets(
+    connection: &Connection,
+    store: StoreNo,
+) -> Result<Vec<(i64, ChangeSetId)>, DbError> {
+    connection
+        .prepare_cached(
+            "SELECT seq, id FROM change_set WHERE store = ?1 AND dispatched_at IS NULL ORDER BY seq LIMIT ?2",
+        )
+        .and_then(|mut s| {
+            s.query_map(params![store.0, CHANGE_SETS_AT_ONCE as i64], |row| {
+                Ok((row.get(0)?, ChangeSetId(uuid_at(row, 1)?)))
+            })?
+            .collect()
+        })
+        .during("read change sets")
+}
+
+fn events_of(connection: &Connection, change_set: i64) -> Result<Vec<ChangeEvent>, DbError> {
+    connection
+        .prepare_cached("SELECT facts FROM event WHERE change_set = ?1 ORDER BY seq")
+        .and_then(|mut s| s.query_map([change_set], |row| json_at(row, 0))?.collect())
+        .during("read the events of a change set")
+}
+
+fn insert_notification(
+    connection: &Connection,
+    store: StoreNo,
+    change_set: i64,
+    notification: &Notification,
+    now: Timestamp,
+) -> Result<(), DbError> {
+    execute(
+        connection,
+        "INSERT INTO notification (change_set, store, recipient_key, role, facts, created_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        params![
+            change_set,
+            store.0,
+            recipient_key(&notification.recipient.address),
+            role_word(notification.recipient.role),
+            to_json(notification),
+            micros(now)
+        ],
+    )
+    .map(drop)
+}
+
+/// The first waiting notification of each recipient and role.
+struct First {
+    recipient_key: String,
+    role: String,
+    created: Timestamp,
+}
+
+fn composable(
+    connection: &Connection,
+    store: StoreNo,
+    window: Duration,
+    now: Timestamp,
+) -> Result<Composable, DbError> {
+    let mut due = Vec::new();
+    let mut next: Option<Timestamp> = None;
+    let mut recipients = 0;
+    for first in firsts(connection, store)? {
+        let closing = closes(first.created, window);
+        if closing > now || recipients == RECIPIENTS_AT_ONCE {
+            next = Some(next.map_or(closing, |next| next.min(closing)));
+            continue;
+        }
+        recipients += 1;
+        for window in windows(waiting(connection, store, &first)?, window) {
+            if window.closes > now {
+                next = Some(next.map_or(window.closes, |next| next.min(window.closes)));
+            } else {
+                due.push(mail_due(connection, window.notifications)?);
+            }
+        }
+    }
+    Ok(Composable { due, next })
+}
+
+fn firsts(connection: &Connection, store: StoreNo) -> Result<Vec<First>, DbError> {
+    connection
+        .prepare_cached(
+            "SELECT recipient_key, role, min(seq), created_at FROM notification
+             WHERE store = ?1 AND message IS NULL GROUP BY recipient_key, role ORDER BY min(seq)",
+        )
+        .and_then(|mut s| {
+            s.query_map([store.0], |row| {
+                Ok(First {
+                    recipient_key: row.get(0)?,
+                    role: row.get(1)?,
+                    created: timestamp(row.get(3)?),
+                })
+            })?
+            .collect()
+        })
+        .during("read waiting notifications")
+}
+
+/// Row, change set and facts of a waiting notification.
+struct Waiting {
+    seq: i64,
+    change_set: i64,
+    facts: String,
+}
+
+fn waiting(
+    connection: &Connection,
+    store: StoreNo,
+    first: &First,
+) -> Result<Vec<(Timestamp, Waiting)>, DbError> {
+    connection
+        .prepare_cached(
+            "SELECT created_at, seq, change_set, facts FROM notification
+             WHERE store = ?1 AND recipient_key = ?2 AND role = ?3 AND message IS NULL ORDER BY seq",
+        )
+        .and_then(|mut s| {
+            s.query_map(params![store.0, first.recipient_key, first.role], |row| {
+                let waiting = Waiting { seq: row.get(1)?, change_set: row.get(2)?, facts: row.get(3)? };
+                Ok((timestamp(row.get(0)?), waiting))
+            })?
+            .collect()
+        })
+        .during("read the notifications of a recipient")
+}
+
+fn mail_due(connection: &Connection, waiting: Vec<Waiting>) -> Result<MailDue, DbError> {
+    let mut due = MailDue { notifications: Vec::new(), notices: Vec::new() };
+    for waiting in waiting {
+        let notification: Notification = from_json("notification", &waiting.facts)?;
+        let mut events = events_of(connection, waiting.change_set)?;
+        events.retain(|event| notification.events.contains(&event.id));
+        due.notifications.push(waiting.seq);
+        due.notices.push(Notice { notification, events });
+    }
+    Ok(due)
+}
+
+fn enqueue(connection: &Connection, store: StoreNo, draft: &Draft, now: Timestamp) -> Result<(), DbError> {
+    for seq in &draft.notifications {
+        let told = connection
+            .prepare_cached("SELECT message IS NOT NULL FROM notification WHERE seq = ?1")
+            .and_then(|mut s| s.query_row([seq], |row| row.get::<_, bool>(0)))
+            .during("read a notification")?;
+        if told {
+            return Ok(());
+        }
+    }
+    execute(
+        connection,
+        "INSERT INTO message (id, store, address, recipient_key, subject, message_id, bytes, events,
+                              created_at, state, due_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, 'scheduled', ?9)",
+        params![
+            draft.id.as_bytes(),
+            store.0,
+            draft.address.as_str(),
+            recipient_key(&draft.address),
+            draft.subject,
+            draft.message_id,
+            draft.bytes,
+            to_json(&draft.events),
+            micros(now)
+        ],
+    )?;
+    let message = connection.last_insert_rowid();
+    for seq in &draft.notifications {
+        execute(connection, "UPDATE notification SET message = ?2 WHERE seq = ?1", params![seq, message])?;
+    }
+    Ok(())
+}

@@ -1,0 +1,224 @@
+//! What commands read, on a connection of their own, whether or not a daemon runs.
+
+use std::path::Path;
+
+use jiff::Timestamp;
+use rusqlite::{Connection, OptionalExtension, Row, params};
+use uuid::Uuid;
+
+use super::{
+    DbError, RunLock,
+    error::During,
+    open,
+    rows::{json_at, micros, timestamp, unreadable, uuid_at},
+};
+use crate::{
+    change::event::ChangeEvent,
+    outbox::state::DeliveryState,
+};
+
+/// A look at the state file.
+pub struct Reader {
+    connection: Connection,
+    daemon_runs: bool,
+}
+
+/// An event with the store it happened in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EventRow {
+    /// Ingest order.
+    pub seq: i64,
+    /// The store's name.
+    pub store: String,
+    /// What happened.
+    pub event: ChangeEvent,
+}
+
+/// A message of the outbox without its text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MessageRow {
+    /// Its id.
+    pub id: Uuid,
+    /// The store's name.
+    pub store: String,
+    /// Where it stands.
+    pub state: DeliveryState,
+    /// The address.
+    pub to: String,
+    /// Its subject.
+    pub subject: String,
+    /// When it was written.
+    pub created: Timestamp,
+    /// How many attempts were made.
+    pub attempts: u32,
+    /// When the next is due.
+    pub next_attempt: Option<Timestamp>,
+    /// What the server said last.
+    pub last_answer: Option<String>,
+    /// The events in it.
+    pub events: Vec<Uuid>,
+}
+
+/// One attempt to deliver a message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AttemptRow {
+    /// When it ended.
+    pub at: Timestamp,
+    /// How: `delivered`, `transient`, `permanent` or `unreachable`.
+    pub outcome: String,
+    /// The server's words, or ours where it had none.
+    pub answer: String,
+}
+
+/// A store as `status` shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StatusRow {
+    /// The store's name.
+    pub store: String,
+    /// The word of the contract; `stopped` when no daemon runs.
+    pub state: String,
+    /// Connected to.
+    pub url: Option<String>,
+    /// Of server.
+    pub kind: Option<String>,
+    /// In use.
+    pub feed: Option<String>,
+    /// In use.
+    pub bell: Option<String>,
+    /// When the checkpoint was stored.
+    pub checkpoint_at: Option<Timestamp>,
+    /// In microseconds.
+    pub lag_us: Option<i64>,
+    /// Mirrored.
+    pub entries: u64,
+    /// Scheduled or deferred.
+    pub outbox_pending: u64,
+    /// Given up.
+    pub outbox_failed: u64,
+    /// What went wrong last.
+    pub last_error: Option<String>,
+}
+
+/// Which events to read.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct EventFilter<'a> {
+    /// Seen by our clock at this instant or later.
+    pub since: Option<Timestamp>,
+    /// Of this store only.
+    pub store: Option<&'a str>,
+}
+
+impl Reader {
+    /// `None`: there is no state file yet.
+    pub fn open(path: &Path) -> Result<Option<Self>, DbError> {
+        if !path.exists() {
+            return Ok(None);
+        }
+        let connection = open::open_for_reading(path)?;
+        Ok(Some(Self { connection, daemon_runs: RunLock::is_held(path) }))
+    }
+
+    /// Newest last.
+    pub fn events(&self, filter: EventFilter<'_>) -> Result<Vec<EventRow>, DbError> {
+        self.connection
+            .prepare(
+                "SELECT event.seq, store.name, event.facts
+                 FROM event JOIN change_set ON change_set.seq = event.change_set
+                            JOIN store ON store.no = change_set.store
+                 WHERE change_set.seen >= ?1 AND (?2 IS NULL OR store.name = ?2) ORDER BY event.seq",
+            )
+            .and_then(|mut s| {
+                let since = filter.since.map_or(i64::MIN, micros);
+                s.query_map(params![since, filter.store], |row| {
+                    Ok(EventRow { seq: row.get(0)?, store: row.get(1)?, event: json_at(row, 2)? })
+                })?
+                .collect()
+            })
+            .during("read events")
+    }
+
+    /// Oldest first.
+    pub fn messages(&self, store: Option<&str>) -> Result<Vec<MessageRow>, DbError> {
+        self.connection
+            .prepare(&format!("{MESSAGE} WHERE ?1 IS NULL OR store.name = ?1 ORDER BY message.seq"))
+            .and_then(|mut s| s.query_map([store], message_at)?.collect())
+            .during("read the outbox")
+    }
+
+    /// One message with its bytes and attempts. `None`: there is none with this id.
+    pub fn message(&self, id: Uuid) -> Result<Option<(MessageRow, Vec<u8>, Vec<AttemptRow>)>, DbError> {
+        let found = self
+            .connection
+            .prepare(&format!("{MESSAGE} WHERE message.id = ?1"))
+            .and_then(|mut s| {
+                s.query_row([id.as_bytes()], |row| Ok((message_at(row)?, row.get(10)?, row.get::<_, i64>(11)?)))
+                    .optional()
+            })
+            .during("read a message")?;
+        let Some((row, bytes, seq)) = found else { return Ok(None) };
+        Ok(Some((row, bytes, self.attempts(seq)?)))
+    }
+
+    fn attempts(&self, message: i64) -> Result<Vec<AttemptRow>, DbError> {
+        self.connection
+            .prepare("SELECT at, outcome, answer FROM attempt WHERE message = ?1 ORDER BY seq")
+            .and_then(|mut s| {
+                s.query_map([message], |row| {
+                    Ok(AttemptRow { at: timestamp(row.get(0)?), outcome: row.get(1)?, answer: row.get(2)? })
+                })?
+                .collect()
+            })
+            .during("read attempts")
+    }
+
+    /// One row for each store the state file knows.
+    pub fn status(&self) -> Result<Vec<StatusRow>, DbError> {
+        self.connection
+            .prepare(
+                "SELECT name, state, url, kind, feed, bell, checkpoint_at, lag_us, entries,
+                        (SELECT count(*) FROM message WHERE store = store.no AND due_at IS NOT NULL),
+                        (SELECT count(*) FROM message WHERE store = store.no AND message.state = 'failed'),
+                        last_error
+                 FROM store ORDER BY name",
+            )
+            .and_then(|mut s| s.query_map([], |row| self.status_at(row))?.collect())
+            .during("read the status")
+    }
+
+    fn status_at(&self, row: &Row<'_>) -> rusqlite::Result<StatusRow> {
+        let state: String = row.get(1)?;
+        Ok(StatusRow {
+            store: row.get(0)?,
+            state: if self.daemon_runs { state } else { "stopped".into() },
+            url: row.get(2)?,
+            kind: row.get(3)?,
+            feed: row.get(4)?,
+            bell: row.get(5)?,
+            checkpoint_at: row.get::<_, Option<i64>>(6)?.map(timestamp),
+            lag_us: row.get(7)?,
+            entries: row.get(8)?,
+            outbox_pending: row.get(9)?,
+            outbox_failed: row.get(10)?,
+            last_error: row.get(11)?,
+        })
+    }
+}
+
+const MESSAGE: &str = "SELECT message.id, store.name, message.state, address, subject, created_at, attempts, due_at,
+    last_answer, events, bytes, message.seq FROM message JOIN store ON store.no = message.store";
+
+fn message_at(row: &Row<'_>) -> rusqlite::Result<MessageRow> {
+    let state: String = row.get(2)?;
+    Ok(MessageRow {
+        id: uuid_at(row, 0)?,
+        store: row.get(1)?,
+        state: DeliveryState::parse(&state).ok_or_else(|| unreadable(2, "unknown state of a message"))?,
+        to: row.get(3)?,
+        subject: row.get(4)?,
+        created: timestamp(row.get(5)?),
+        attempts: row.get(6)?,
+        next_attempt: row.get::<_, Option<i64>>(7)?.map(timestamp),
+        last_answer: row.get(8)?,
+        events: json_at(row, 9)?,
+    })
+}
