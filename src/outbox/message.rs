@@ -1,0 +1,202 @@
+//! A rendered letter becomes the bytes of a mail (RFC 5322, MIME multipart/alternative).
+//!
+//! Names, subjects and texts come from the directory and are not trusted: whatever they hold, the result
+//! has exactly the headers written here, each line at most 998 octets, every line end CRLF.
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+use lettre::{
+    Address,
+    message::{
+        Mailbox as HeaderMailbox, Mailboxes, MultiPart, MultiPartKind, SinglePart,
+        header::{self, HeaderName, HeaderValue},
+    },
+};
+use uuid::Uuid;
+
+use super::{settings::Mailbox, state::one_line};
+use crate::directory::mail_address::MailAddress;
+
+/// So many event ids stand in the header; the rest is counted.
+const EVENT_IDS_SHOWN: usize = 50;
+/// Longer subjects are cut: a header line may not exceed 998 octets (RFC 5322, section 2.1.1).
+const SUBJECT_LIMIT: usize = 200;
+/// Longer display names are cut, for the same reason.
+const NAME_LIMIT: usize = 100;
+
+/// One mail to one person, rendered.
+#[derive(Debug, Clone)]
+pub struct Letter<'a> {
+    /// `From`.
+    pub from: &'a Mailbox,
+    /// `Reply-To`, where one is set.
+    pub reply_to: Option<&'a Mailbox>,
+    /// `To`: the person, or the whole list of which this copy is one. May be empty when `cc` is not.
+    pub to: &'a [Mailbox],
+    /// `Cc`.
+    pub cc: &'a [Mailbox],
+    /// In any script; cut after 200 characters.
+    pub subject: &'a str,
+    /// The plain part.
+    pub text: &'a str,
+    /// The HTML part.
+    pub html: &'a str,
+    /// With its angle brackets, as [`message_id`] makes it.
+    pub message_id: &'a str,
+    /// `Date`.
+    pub date: Timestamp,
+    /// `X-Dirherald-Store`.
+    pub store: &'a str,
+    /// `X-Dirherald-Events`, in this order. Left out where empty.
+    pub events: &'a [Uuid],
+    /// `X-Dirherald-Reasons`. Left out where empty.
+    pub reasons: &'a BTreeSet<&'a str>,
+}
+
+/// Why a letter cannot be written.
+#[derive(Debug, thiserror::Error)]
+pub enum MessageError {
+    /// The address is none that a mail header can carry.
+    #[error("the address in {header} cannot be written into a mail")]
+    Address {
+        /// Which header.
+        header: &'static str,
+        /// What is wrong with it.
+        #[source]
+        source: lettre::address::AddressError,
+    },
+}
+
+/// RFC 5322, section 3.6.4: unique for ever, at the domain of the sender.
+pub fn message_id(id: Uuid, from: &MailAddress) -> String {
+    let (_, domain) = split_address(from.as_str());
+    format!("<{id}@{}>", ascii_domain(domain))
+}
+
+impl Letter<'_> {
+    /// The mail as it goes over the wire, before dot-stuffing. Non-ASCII octets occur only in an address
+    /// whose local part needs them (RFC 6532).
+    pub fn to_bytes(&self) -> Result<Vec<u8>, MessageError> {
+        let mut headers = MultiPart::builder().header(header::From::from(mailboxes("From", [self.from])?));
+        if !self.to.is_empty() {
+            headers = headers.header(header::To::from(mailboxes("To", self.to)?));
+        }
+        if !self.cc.is_empty() {
+            headers = headers.header(header::Cc::from(mailboxes("Cc", self.cc)?));
+        }
+        if let Some(reply_to) = self.reply_to {
+            headers = headers.header(header::ReplyTo::from(mailboxes("Reply-To", [reply_to])?));
+        }
+        let (text, html) = (body(self.text), body(self.html));
+        let mut mail = headers
+            .header(header::Subject::from(header_text(self.subject, SUBJECT_LIMIT)))
+            .header(header::Date::new(self.date.max(Timestamp::UNIX_EPOCH).into()))
+            .header(header::MessageId::from(header_text(self.message_id, SUBJECT_LIMIT)))
+            .header(header::MIME_VERSION_1_0)
+            .kind(MultiPartKind::Alternative)
+            .boundary(boundary(self.message_id, [&text, &html]))
+            .singlepart(SinglePart::plain(text))
+            .singlepart(SinglePart::html(html));
+        for (name, value) in self.own_headers() {
+            mail.headers_mut().insert_raw(HeaderValue::new(HeaderName::new_from_ascii_str(name), value));
+        }
+        Ok(mail.formatted())
+    }
+
+    /// The headers that keep machines from answering (RFC 3834, section 5; MS-OXCMAIL) and that say where
+    /// the mail comes from.
+    fn own_headers(&self) -> Vec<(&'static str, String)> {
+        let mut headers = vec![
+            ("Auto-Submitted", "auto-generated".to_owned()),
+            ("X-Auto-Response-Suppress", "All".to_owned()),
+            ("X-Dirherald-Store", header_text(self.store, NAME_LIMIT)),
+        ];
+        if !self.events.is_empty() {
+            headers.push(("X-Dirherald-Events", event_list(self.events)));
+        }
+        if !self.reasons.is_empty() {
+            let reasons: Vec<String> =
+                self.reasons.iter().map(|reason| header_text(reason, NAME_LIMIT)).collect();
+            headers.push(("X-Dirherald-Reasons", reasons.join(", ")));
+        }
+        headers
+    }
+}
+
+/// The address as it goes over the wire: the domain as A-labels (RFC 5891), so that only a local part
+/// beyond ASCII asks for SMTPUTF8.
+pub(super) fn wire_address(address: &MailAddress) -> Result<Address, lettre::address::AddressError> {
+    let (local, domain) = split_address(address.as_str());
+    if local.chars().chain(domain.chars()).any(char::is_control) {
+        return Err(lettre::address::AddressError::InvalidInput);
+    }
+    Address::new(local, ascii_domain(domain))
+}
+
+fn split_address(address: &str) -> (&str, &str) {
+    address.rsplit_once('@').unwrap_or((address, ""))
+}
+
+fn ascii_domain(domain: &str) -> String {
+    if domain.is_ascii() {
+        return domain.to_owned();
+    }
+    match url::Host::parse(domain) {
+        Ok(host) => host.to_string(),
+        Err(_) => domain.to_owned(),
+    }
+}
+
+fn mailboxes<'a>(
+    header: &'static str,
+    list: impl IntoIterator<Item = &'a Mailbox>,
+) -> Result<Mailboxes, MessageError> {
+    let list: Result<Vec<HeaderMailbox>, _> = list
+        .into_iter()
+        .map(|mailbox| Ok(HeaderMailbox::new(display_name(mailbox), wire_address(&mailbox.address)?)))
+        .collect();
+    list.map(Mailboxes::from).map_err(|source| MessageError::Address { header, source })
+}
+
+fn display_name(mailbox: &Mailbox) -> Option<String> {
+    let name = header_text(mailbox.name.as_deref()?, NAME_LIMIT);
+    (!name.is_empty()).then_some(name)
+}
+
+/// One line of at most `limit` characters. An encoded word (RFC 2047) that someone wrote into a name is
+/// text, not something for the reader's program to decode: a space takes it apart.
+fn header_text(text: &str, limit: usize) -> String {
+    one_line(&text.replace("=?", "= ?"), limit)
+}
+
+fn event_list(events: &[Uuid]) -> String {
+    let mut words: Vec<String> = events.iter().take(EVENT_IDS_SHOWN).map(Uuid::to_string).collect();
+    let rest = events.len().saturating_sub(EVENT_IDS_SHOWN);
+    if rest > 0 {
+        words.push(format!("+{rest}"));
+    }
+    words.join(", ")
+}
+
+/// Not random, so that the same letter is the same bytes, and found in neither body (RFC 2046, section 5.1).
+fn boundary(message_id: &str, bodies: [&str; 2]) -> String {
+    let id: String = message_id.chars().filter(char::is_ascii_alphanumeric).take(32).collect();
+    (0_u64..)
+        .map(|number| format!("dirherald-{id}-{number}"))
+        .find(|boundary| !bodies.iter().any(|body| body.contains(boundary)))
+        .expect("a text is too short for all numbers")
+}
+
+/// Lines end in LF alone (the mail crate makes CRLF of it), and of the control characters only the tab
+/// stays: a bare CR would let a text speak SMTP to a careless server.
+fn body(text: &str) -> String {
+    text.replace("\r\n", "\n")
+        .replace('\r', "\n")
+        .chars()
+        .filter(|c| matches!(c, '\n' | '\t') || !c.is_control())
+        .collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,297 @@
+use mail_parser::{Address as ParsedAddress, Message, MessageParser};
+use proptest::prelude::*;
+
+use super::*;
+
+fn mailbox(name: &str, address: &str) -> Mailbox {
+    Mailbox { name: (!name.is_empty()).then(|| name.to_owned()), address: address.parse().unwrap() }
+}
+
+struct Draft {
+    from: Mailbox,
+    reply_to: Option<Mailbox>,
+    to: Vec<Mailbox>,
+    cc: Vec<Mailbox>,
+    subject: String,
+    text: String,
+    html: String,
+    store: String,
+    events: Vec<Uuid>,
+    reasons: Vec<String>,
+}
+
+impl Draft {
+    fn bytes(&self) -> Vec<u8> {
+        let reasons: BTreeSet<&str> = self.reasons.iter().map(String::as_str).collect();
+        let message_id = message_id(Uuid::from_u128(7), &self.from.address);
+        Letter {
+            from: &self.from,
+            reply_to: self.reply_to.as_ref(),
+            to: &self.to,
+            cc: &self.cc,
+            subject: &self.subject,
+            text: &self.text,
+            html: &self.html,
+            message_id: &message_id,
+            date: Timestamp::from_second(1_800_000_000).unwrap(),
+            store: &self.store,
+            events: &self.events,
+            reasons: &reasons,
+        }
+        .to_bytes()
+        .unwrap()
+    }
+}
+
+fn draft() -> Draft {
+    Draft {
+        from: mailbox("Directory", "no-reply@acme.example"),
+        reply_to: None,
+        to: vec![mailbox("Ada Byron", "ada@acme.example")],
+        cc: Vec::new(),
+        subject: "Bob joined Engineers".to_owned(),
+        text: "Bob joined Engineers.\n".to_owned(),
+        html: "<p>Bob joined <b>Engineers</b>.</p>\n".to_owned(),
+        store: "acme".to_owned(),
+        events: vec![Uuid::from_u128(1), Uuid::from_u128(2)],
+        reasons: vec!["recipients".to_owned(), "owner".to_owned()],
+    }
+}
+
+fn parse(bytes: &[u8]) -> Message<'_> {
+    MessageParser::default().parse(bytes).unwrap()
+}
+
+fn header_names(message: &Message<'_>) -> Vec<String> {
+    message.headers().iter().map(|header| header.name().to_owned()).collect()
+}
+
+fn people(address: Option<&ParsedAddress<'_>>) -> Vec<(String, String)> {
+    let Some(address) = address else { return Vec::new() };
+    address
+        .iter()
+        .map(|one| (one.name().unwrap_or_default().to_owned(), one.address().unwrap_or_default().to_owned()))
+        .collect()
+}
+
+fn well_formed(bytes: &[u8]) -> Result<(), TestCaseError> {
+    let mut rest = bytes;
+    while let Some(end) = rest.windows(2).position(|pair| pair == b"\r\n") {
+        let line = &rest[..end];
+        prop_assert!(line.len() <= 998, "a line of {} octets", line.len());
+        prop_assert!(!line.contains(&b'\r') && !line.contains(&b'\n'), "a bare line end");
+        prop_assert!(!line.contains(&0), "a NUL");
+        rest = &rest[end + 2..];
+    }
+    prop_assert!(rest.is_empty(), "the last line has no end");
+    Ok(())
+}
+
+#[test]
+fn the_mail_as_sent() {
+    insta::assert_snapshot!(String::from_utf8(draft().bytes()).unwrap().replace("\r\n", "\n"));
+}
+
+#[test]
+fn one_letter_is_always_the_same_bytes() {
+    assert_eq!(draft().bytes(), draft().bytes());
+}
+
+#[test]
+fn to_and_cc_copies_show_the_whole_list() {
+    let mut draft = draft();
+    draft.to = vec![mailbox("", "it@acme.example"), mailbox("Müller, Jörg", "jm@acme.example")];
+    draft.cc = vec![mailbox("", "audit@acme.example")];
+    draft.reply_to = Some(mailbox("Service \"Desk\"", "desk@acme.example"));
+    let bytes = draft.bytes();
+    let mail = parse(&bytes);
+    assert_eq!(
+        people(mail.to()),
+        [("".into(), "it@acme.example".into()), ("Müller, Jörg".into(), "jm@acme.example".into())]
+    );
+    assert_eq!(people(mail.cc()), [("".into(), "audit@acme.example".into())]);
+    assert_eq!(people(mail.reply_to()), [("Service \"Desk\"".into(), "desk@acme.example".into())]);
+}
+
+#[test]
+fn cc_alone_needs_no_to() {
+    let draft = Draft { to: Vec::new(), cc: vec![mailbox("", "audit@acme.example")], ..draft() };
+    let bytes = draft.bytes();
+    assert_eq!(parse(&bytes).to(), None);
+    assert_eq!(people(parse(&bytes).cc()).len(), 1);
+}
+
+#[test]
+fn fifty_event_ids_and_the_rest_counted() {
+    let check = |count: u128, last: &str| {
+        let draft = Draft { events: (1..=count).map(Uuid::from_u128).collect(), ..draft() };
+        let bytes = draft.bytes();
+        well_formed(&bytes).unwrap();
+        let mail = parse(&bytes);
+        let value = mail.header_raw("X-Dirherald-Events").unwrap();
+        let words: Vec<&str> = value.split(',').map(str::trim).collect();
+        assert_eq!(words.len(), usize::try_from(count.min(51)).unwrap());
+        assert_eq!(*words.last().unwrap(), last);
+    };
+    check(1, "00000000-0000-0000-0000-000000000001");
+    check(50, "00000000-0000-0000-0000-000000000032");
+    check(51, "+1");
+    check(1000, "+950");
+}
+
+#[test]
+fn without_events_and_reasons_there_are_no_headers_for_them() {
+    let draft = Draft { events: Vec::new(), reasons: Vec::new(), ..draft() };
+    let bytes = draft.bytes();
+    assert_eq!(parse(&bytes).header_raw("X-Dirherald-Events"), None);
+    assert_eq!(parse(&bytes).header_raw("X-Dirherald-Reasons"), None);
+}
+
+#[test]
+fn m08_addresses_beyond_ascii() {
+    let check = |address: &str, expected: &str| {
+        let draft = Draft { to: vec![mailbox("", address)], ..draft() };
+        let bytes = draft.bytes();
+        let text = String::from_utf8(bytes).unwrap();
+        assert!(text.contains(&format!("\r\nTo: {expected}\r\n")), "{text}");
+    };
+    check("ada@bücher.example", "ada@xn--bcher-kva.example");
+    check("jörg@acme.example", "jörg@acme.example");
+    check("jörg@bücher.example", "jörg@xn--bcher-kva.example");
+}
+
+fn bare_letter<'a>(from: &'a Mailbox, to: &'a [Mailbox], none: &'a BTreeSet<&'a str>) -> Letter<'a> {
+    Letter {
+        from,
+        reply_to: None,
+        to,
+        cc: &[],
+        subject: "",
+        text: "",
+        html: "",
+        message_id: "<1@acme.example>",
+        date: Timestamp::UNIX_EPOCH,
+        store: "acme",
+        events: &[],
+        reasons: none,
+    }
+}
+
+#[test]
+fn m08_an_address_that_is_none_is_an_error_and_not_a_header() {
+    let check = |address: &str| {
+        let to = [mailbox("", address)];
+        let from = mailbox("", "no-reply@acme.example");
+        let error = bare_letter(&from, &to, &BTreeSet::new()).to_bytes().unwrap_err();
+        assert!(!error.to_string().contains(address), "an address belongs into no log");
+    };
+    for address in ["@", "a@", "@b", "a b@acme.example", "a>@acme.example", "a@b@c"] {
+        // The border may already refuse it; then there is nothing left to test here.
+        if address.parse::<MailAddress>().is_ok() {
+            check(address);
+        }
+    }
+}
+
+#[test]
+fn a_clock_before_1970_writes_1970() {
+    let from = mailbox("", "no-reply@acme.example");
+    let to = [mailbox("", "ada@acme.example")];
+    let none = BTreeSet::new();
+    for (date, year) in [(Timestamp::MIN, "1970"), (Timestamp::MAX, "9999")] {
+        let letter = Letter { date, ..bare_letter(&from, &to, &none) };
+        let text = String::from_utf8(letter.to_bytes().unwrap()).unwrap();
+        let line = text.lines().find(|line| line.starts_with("Date: ")).unwrap();
+        assert!(line.contains(year), "{line}");
+    }
+}
+
+#[test]
+fn an_encoded_word_in_a_name_stays_text() {
+    let hostile = "=?utf-8?b?DQpCY2M6IGV2aWxAZXZpbC5leGFtcGxl?=";
+    let draft =
+        Draft { subject: format!("{hostile} joined"), to: vec![mailbox(hostile, "a@b.example")], ..draft() };
+    let bytes = draft.bytes();
+    let mail = parse(&bytes);
+    assert!(!mail.subject().unwrap().contains("evil@"), "{:?}", mail.subject());
+    assert!(!people(mail.to())[0].0.contains("evil@"));
+}
+
+/// Text that tries to leave its place: line ends, header lines, quotes, encoded words, control characters.
+fn hostile() -> impl Strategy<Value = String> {
+    let piece = prop_oneof![
+        "\\PC{0,12}",
+        Just("\r\nBcc: evil@evil.example\r\n".to_owned()),
+        Just("\nTo: evil@evil.example".to_owned()),
+        Just("\r\n\r\nbody".to_owned()),
+        Just("\r.\r\n.\r\nMAIL FROM:<evil@evil.example>\r\n".to_owned()),
+        Just("\u{0}\u{b}\u{c}\u{85}\u{2028}\u{2029}".to_owned()),
+        Just("\", <evil@evil.example>, \"".to_owned()),
+        Just("=?utf-8?q?=0D=0ABcc:_evil@evil.example?=".to_owned()),
+        Just("\\".to_owned()),
+        Just("\n--dirherald-00000000000000000000000000000007-0\n".to_owned()),
+        Just("x".repeat(1200)),
+        Just("ü".repeat(700)),
+        Just("   ".to_owned()),
+    ];
+    prop::collection::vec(piece, 0..5).prop_map(|pieces| pieces.concat())
+}
+
+proptest! {
+    #[test]
+    fn m16_hostile_text_makes_no_header_and_no_recipient(
+        from in hostile(), to in hostile(), reply in hostile(), subject in hostile(),
+        text in hostile(), html in hostile(), store in hostile(), reason in hostile(),
+    ) {
+        let draft = Draft {
+            from: mailbox(&from, "no-reply@acme.example"),
+            reply_to: Some(mailbox(&reply, "desk@acme.example")),
+            to: vec![mailbox(&to, "ada@acme.example")],
+            subject: subject.clone(),
+            text,
+            html,
+            store,
+            reasons: vec![reason],
+            ..draft()
+        };
+        let bytes = draft.bytes();
+        well_formed(&bytes)?;
+        let mail = parse(&bytes);
+        prop_assert_eq!(header_names(&mail), [
+            "From", "To", "Reply-To", "Subject", "Date", "Message-ID", "MIME-Version", "Content-Type",
+            "Auto-Submitted", "X-Auto-Response-Suppress", "X-Dirherald-Store", "X-Dirherald-Events",
+            "X-Dirherald-Reasons",
+        ]);
+        for (header, address) in [
+            (mail.from(), "no-reply@acme.example"), (mail.to(), "ada@acme.example"), (mail.reply_to(), "desk@acme.example"),
+        ] {
+            let people = people(header);
+            prop_assert_eq!(people.len(), 1, "{:?}", people);
+            prop_assert_eq!(people[0].1.as_str(), address);
+        }
+        prop_assert_eq!(people(mail.to())[0].0.clone(), header_text(&to, NAME_LIMIT));
+        prop_assert_eq!(mail.subject().unwrap_or_default().to_owned(), header_text(&subject, SUBJECT_LIMIT));
+        prop_assert_eq!(mail.text_body_count(), 1);
+        prop_assert_eq!(mail.html_body_count(), 1);
+        prop_assert_eq!(mail.attachment_count(), 0);
+    }
+
+    #[test]
+    fn m16_any_local_part_is_an_address_or_an_error(local in "[^@]{0,20}|(.|\r|\n){0,10}") {
+        let Ok(address) = format!("{local}@acme.example").parse::<MailAddress>() else { return Ok(()) };
+        let Ok(wire) = wire_address(&address) else { return Ok(()) };
+        let wire: &str = wire.as_ref();
+        prop_assert!(!wire.chars().any(char::is_control), "{wire:?}");
+    }
+
+    #[test]
+    fn the_text_arrives_as_written(text in "(\\PC|\n|\t){0,200}", html in "(\\PC|\n){0,200}") {
+        let draft = Draft { text: text.clone(), html: html.clone(), ..draft() };
+        let bytes = draft.bytes();
+        well_formed(&bytes)?;
+        let mail = parse(&bytes);
+        let read = |body: Option<std::borrow::Cow<'_, str>>| body.unwrap().replace("\r\n", "\n");
+        prop_assert_eq!(read(mail.body_text(0)), text);
+        prop_assert_eq!(read(mail.body_html(0)), html);
+    }
+}
