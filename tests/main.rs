@@ -1,0 +1,8 @@
+//! Everything that needs servers, as one program: compiled once, run in parallel, each test with servers of
+//! its own.
+
+#[cfg(test)]
+mod support;
+
+#[cfg(test)]
+mod rig;
