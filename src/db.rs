@@ -4,12 +4,15 @@
 //! per hand-over step, ingest before everything else. Commands that only look use a [`Reader`] of their own.
 
 mod baseline;
+mod delivery;
 
 mod error;
 mod ingest;
 mod mirror;
+mod notifications;
 
 mod open;
+mod reader;
 
 mod rows;
 mod stores;
@@ -17,11 +20,14 @@ mod worker;
 
 use std::path::Path;
 
-use self::worker::{Priority, Worker};
+use self::worker::Worker;
 pub use self::{
+    delivery::{AfterAttempt, AttemptRecord, QueueHead, QueuedMail},
     error::DbError,
     ingest::{Ingested, LookedUp, StoreContext},
+    notifications::{Composable, Dispatched, Draft, MailDue},
     open::RunLock,
+    reader::{AttemptRow, EventFilter, EventRow, MessageRow, Reader, StatusRow},
     stores::{Baseline, StoreFacts, StoreNo, StoreState},
 };
 

@@ -11,5 +11,6 @@ pub mod mail_address;
 pub mod mirror;
 pub mod schema;
 pub mod store_name;
+mod stored;
 mod text;
 pub mod time;

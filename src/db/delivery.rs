@@ -99,11 +99,7 @@ fn queue_heads(connection: &Connection, store: StoreNo) -> Result<Vec<QueueHead>
         )
         .and_then(|mut s| {
             s.query_map([store.0], |row| {
-                Ok(QueueHead {
-                    seq: row.get(0)?,
-                    recipient_key: row.get(1)?,
-                    due: timestamp(row.get(2)?),
-                })
+                Ok(QueueHead { seq: row.get(0)?, recipient_key: row.get(1)?, due: timestamp(row.get(2)?) })
             })?
             .collect()
         })

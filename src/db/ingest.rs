@@ -390,3 +390,6 @@ impl Ingest<'_> {
             .map(drop)
     }
 }
+
+#[cfg(test)]
+mod tests;

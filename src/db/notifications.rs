@@ -114,9 +114,7 @@ impl Db {
         window: Duration,
         now: Timestamp,
     ) -> Result<Composable, DbError> {
-        self.worker
-            .call(Priority::Rest, move |connection| composable(connection, store, window, now))
-            .await
+        self.worker.call(Priority::Rest, move |connection| composable(connection, store, window, now)).await
     }
 
     /// Stores rendered mails and marks what they tell. A draft of which a part was told meanwhile is dropped.
@@ -169,10 +167,7 @@ fn execute(connection: &Connection, sql: &str, parameters: impl rusqlite::Params
     connection.prepare_cached(sql).and_then(|mut s| s.execute(parameters)).during("write a notification")
 }
 
-fn waiting_change_sets(
-    connection: &Connection,
-    store: StoreNo,
-) -> Result<Vec<(i64, ChangeSetId)>, DbError> {
+fn waiting_change_sets(connection: &Connection, store: StoreNo) -> Result<Vec<(i64, ChangeSetId)>, DbError> {
     connection
         .prepare_cached(
             "SELECT seq, id FROM change_set WHERE store = ?1 AND dispatched_at IS NULL ORDER BY seq LIMIT ?2",
@@ -258,11 +253,7 @@ fn firsts(connection: &Connection, store: StoreNo) -> Result<Vec<First>, DbError
         )
         .and_then(|mut s| {
             s.query_map([store.0], |row| {
-                Ok(First {
-                    recipient_key: row.get(0)?,
-                    role: row.get(1)?,
-                    created: timestamp(row.get(3)?),
-                })
+                Ok(First { recipient_key: row.get(0)?, role: row.get(1)?, created: timestamp(row.get(3)?) })
             })?
             .collect()
         })

@@ -12,10 +12,7 @@ use super::{
     open,
     rows::{json_at, micros, timestamp, unreadable, uuid_at},
 };
-use crate::{
-    change::event::ChangeEvent,
-    outbox::state::DeliveryState,
-};
+use crate::{change::event::ChangeEvent, outbox::state::DeliveryState};
 
 /// A look at the state file.
 pub struct Reader {
@@ -151,8 +148,10 @@ impl Reader {
             .connection
             .prepare(&format!("{MESSAGE} WHERE message.id = ?1"))
             .and_then(|mut s| {
-                s.query_row([id.as_bytes()], |row| Ok((message_at(row)?, row.get(10)?, row.get::<_, i64>(11)?)))
-                    .optional()
+                s.query_row([id.as_bytes()], |row| {
+                    Ok((message_at(row)?, row.get(10)?, row.get::<_, i64>(11)?))
+                })
+                .optional()
             })
             .during("read a message")?;
         let Some((row, bytes, seq)) = found else { return Ok(None) };
@@ -196,15 +195,20 @@ impl Reader {
             bell: row.get(5)?,
             checkpoint_at: row.get::<_, Option<i64>>(6)?.map(timestamp),
             lag_us: row.get(7)?,
-            entries: row.get(8)?,
-            outbox_pending: row.get(9)?,
-            outbox_failed: row.get(10)?,
+            entries: count_at(row, 8)?,
+            outbox_pending: count_at(row, 9)?,
+            outbox_failed: count_at(row, 10)?,
             last_error: row.get(11)?,
         })
     }
 }
 
-const MESSAGE: &str = "SELECT message.id, store.name, message.state, address, subject, created_at, attempts, due_at,
+fn count_at(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
+    row.get::<_, i64>(column).map(i64::unsigned_abs)
+}
+
+const MESSAGE: &str =
+    "SELECT message.id, store.name, message.state, address, subject, created_at, attempts, due_at,
     last_answer, events, bytes, message.seq FROM message JOIN store ON store.no = message.store";
 
 fn message_at(row: &Row<'_>) -> rusqlite::Result<MessageRow> {

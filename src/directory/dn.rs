@@ -49,6 +49,15 @@ impl Dn {
         Ok(Self(text.into()))
     }
 
+    /// As [`Dn::parse`], the bit string at the end of Name and Optional UID (RFC 4517, section 3.3.21) cut off.
+    pub fn parse_without_uid(text: &str) -> Result<Self, DnError> {
+        let name = text.strip_suffix("'B").and_then(|text| {
+            let (name, bits) = text.rsplit_once("#'")?;
+            bits.bytes().all(|bit| matches!(bit, b'0' | b'1')).then_some(name)
+        });
+        Self::parse(name.unwrap_or(text))
+    }
+
     /// The empty DN: the root of the tree.
     pub fn root() -> Self {
         Self("".into())

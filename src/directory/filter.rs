@@ -1,15 +1,27 @@
 //! Search filters (RFC 4515), evaluated here on what was read or mirrored.
 
-use std::{borrow::Cow, collections::BTreeSet, fmt};
+mod display;
+mod evaluate;
+mod parse;
+#[cfg(test)]
+mod tests;
+
+use std::{borrow::Cow, collections::BTreeSet};
 
 use super::{
     attribute::{AttributeName, RawAttributes},
+    dn::{Dn, NameKey},
     mirror::MirroredAttributes,
+    stored, text,
 };
 
-/// A checked filter that names no sensitive attribute.
+/// How deep a filter may nest, the outermost parentheses counted.
+pub const MAX_NESTING: usize = 64;
+
+/// A checked filter that names no sensitive attribute. Its text form is normalised: attribute names in lower
+/// case, no spaces between parentheses, `~=` as `=`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Filter(String);
+pub struct Filter(Node);
 
 /// Why a text is no filter, or none that can be evaluated here.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -27,28 +39,136 @@ pub trait Values {
     fn values_of<'a>(&'a self, name: &AttributeName) -> impl Iterator<Item = Cow<'a, [u8]>>;
 }
 
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Node {
+    And(Vec<Node>),
+    Or(Vec<Node>),
+    Not(Box<Node>),
+    Item(AttributeName, Test),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Test {
+    Present,
+    Equal(Assertion),
+    AtLeast(Assertion),
+    AtMost(Assertion),
+    Substrings(Substrings),
+    /// Rule 1.2.840.113556.1.4.803 ([MS-ADTS] 3.1.1.3.4.4.1).
+    AllBits(i64),
+    /// Rule 1.2.840.113556.1.4.804 ([MS-ADTS] 3.1.1.3.4.4.2).
+    AnyBits(i64),
+}
+
+/// A value to compare with, in every form it is compared in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Assertion {
+    octets: Vec<u8>,
+    /// `None`: no UTF-8.
+    folded: Option<String>,
+    /// Where the attribute holds DNs and this is one.
+    name: Option<NameKey>,
+    integer: Option<i128>,
+}
+
+/// At least one piece, none empty.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Substrings {
+    initial: Option<Piece>,
+    any: Vec<Piece>,
+    last: Option<Piece>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Piece {
+    text: String,
+    folded: String,
+}
+
 impl Filter {
-    /// Reads RFC 4515, with white space between the parentheses allowed.
+    /// Reads RFC 4515, with white space between the parentheses allowed. Refused besides what is malformed:
+    /// sensitive attributes, attributes by OID, nesting beyond [`MAX_NESTING`], and extensible matches but for
+    /// the two bit rules of Active Directory.
     pub fn parse(text: &str) -> Result<Self, FilterError> {
-        Ok(Self(text.to_owned()))
+        parse::filter(text).map(Self)
     }
 
-    /// RFC 4511, section 4.5.1.7: undefined counts as no match.
-    pub fn matches(&self, _values: &impl Values) -> bool {
-        false
+    /// RFC 4511, section 4.5.1.7: undefined counts as no match. Every attribute counts as known to the
+    /// schema: a comparison with one that the entry does not carry is false, and its negation true.
+    pub fn matches(&self, values: &impl Values) -> bool {
+        evaluate::matches(&self.0, values)
     }
 
     /// All attributes the filter reads.
     pub fn attributes(&self) -> BTreeSet<AttributeName> {
-        BTreeSet::new()
+        let mut names = BTreeSet::new();
+        self.0.collect_attributes(&mut names);
+        names
     }
 }
 
-impl fmt::Display for Filter {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+impl Node {
+    fn collect_attributes(&self, names: &mut BTreeSet<AttributeName>) {
+        match self {
+            Self::And(nodes) | Self::Or(nodes) => {
+                nodes.iter().for_each(|node| node.collect_attributes(names));
+            }
+            Self::Not(node) => node.collect_attributes(names),
+            Self::Item(name, _) => {
+                names.insert(name.clone());
+            }
+        }
     }
 }
+
+impl Assertion {
+    fn new(attribute: &AttributeName, octets: Vec<u8>) -> Self {
+        let written = std::str::from_utf8(&octets).ok();
+        Self {
+            folded: written.map(text::fold),
+            name: written.and_then(|value| name_of(attribute, value)),
+            integer: integer_of(&octets),
+            octets,
+        }
+    }
+}
+
+/// The key of the DN in `value`, where `attribute` holds DNs and this is one.
+fn name_of(attribute: &AttributeName, value: &str) -> Option<NameKey> {
+    match attribute.as_str() {
+        "uniquemember" => Dn::parse_without_uid(value).ok().map(|dn| dn.key()),
+        name if DN_VALUED.contains(&name) => Dn::parse(value).ok().map(|dn| dn.key()),
+        _ => None,
+    }
+}
+
+fn integer_of(octets: &[u8]) -> Option<i128> {
+    std::str::from_utf8(octets).ok()?.trim().parse().ok()
+}
+
+/// Lower-case. Their values are compared as names.
+const DN_VALUED: &[&str] = &[
+    "aliasedobjectname",
+    "assistant",
+    "creatorsname",
+    "directreports",
+    "distinguishedname",
+    "entrydn",
+    "lastknownparent",
+    "managedby",
+    "managedobjects",
+    "manager",
+    "member",
+    "memberof",
+    "modifiersname",
+    "msexchcomanagedbylink",
+    "objectcategory",
+    "owner",
+    "pwdpolicysubentry",
+    "roleoccupant",
+    "secretary",
+    "seealso",
+];
 
 impl Values for RawAttributes {
     fn values_of<'a>(&'a self, name: &AttributeName) -> impl Iterator<Item = Cow<'a, [u8]>> {
@@ -58,6 +178,6 @@ impl Values for RawAttributes {
 
 impl Values for MirroredAttributes {
     fn values_of<'a>(&'a self, name: &AttributeName) -> impl Iterator<Item = Cow<'a, [u8]>> {
-        self.get(name).into_iter().flatten().map(|value| Cow::Borrowed(value.as_bytes()))
+        self.get(name).into_iter().flatten().map(|value| stored::from_stored(value))
     }
 }

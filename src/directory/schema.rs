@@ -1,13 +1,21 @@
 //! Which attributes mean what: how an image becomes an entry with names and links.
 
+mod defaults;
+mod links;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use super::{
-    attribute::{AttributeName, RawAttributes},
+    attribute::{AttributeName, RawAttributes, is_sensitive},
     dn::{Dn, NameKey},
     entry::{EntryKind, Rank, Relation},
     filter::Filter,
     mirror::MirroredAttributes,
+    stored,
 };
 
 /// An image read through the schema: what the mirror compares and keeps.
@@ -17,7 +25,7 @@ pub struct MappedEntry {
     pub kind: EntryKind,
     /// The allow-listed attributes; empty for a container.
     pub attributes: MirroredAttributes,
-    /// Each (role, key) at most once, without dummy members; empty for a container.
+    /// Each (role, key) at most once and in that order, without dummy members; empty for a container.
     pub links: Vec<Link>,
     /// Key of the account name, under which `memberUid` finds a user; `None` for other kinds.
     pub account: Option<NameKey>,
@@ -114,6 +122,10 @@ pub enum SchemaError {
 #[derive(Debug, Clone)]
 pub struct Schema {
     settings: SchemaSettings,
+    /// What the mirror keeps of an entry. The attributes of the filters for kinds are not among them: the kind
+    /// is decided on what was read, and kept.
+    mirrored: BTreeSet<AttributeName>,
+    dummies: BTreeSet<NameKey>,
 }
 
 /// What the values of a link attribute are.
@@ -126,82 +138,149 @@ pub enum LinkSyntax {
 }
 
 impl SchemaSettings {
-    /// The defaults of `kind = "openldap"`.
-    pub fn openldap() -> Self {
-        let names = |list: &[&str]| list.iter().map(|name| AttributeName::new(name)).collect();
-        Self {
-            members: names(&["member", "uniqueMember", "memberUid"]),
-            primary_owner: names(&["managedBy", "owner"]),
-            additional_owners: names(&["msExchCoManagedByLink", "owner"]),
-            manager: names(&["manager"]),
-            additional_managers: Vec::new(),
-            mail: names(&["mail"]),
-            display_name: names(&["displayName", "cn"]),
-            account_name: names(&["uid"]),
-            language: Some(AttributeName::new("preferredLanguage")),
-            watched: names(&["displayName", "mail", "title", "department", "telephoneNumber"]),
-            dummy_members: Vec::new(),
-            user_filter: default_filter(
-                "(|(objectClass=inetOrgPerson)(objectClass=posixAccount)(objectClass=account))",
-            ),
-            group_filter: default_filter(
-                "(|(objectClass=groupOfNames)(objectClass=groupOfUniqueNames)(objectClass=groupOfMembers)\
-                 (objectClass=posixGroup)(objectClass=group))",
-            ),
-            contact_filter: None,
-            disabled_filter: default_filter("(pwdAccountLockedTime=000001010000Z)"),
+    /// Every list of attributes with its key.
+    fn lists(&self) -> [(&'static str, &[AttributeName]); 10] {
+        [
+            ("members", &self.members),
+            ("primary_owner", &self.primary_owner),
+            ("additional_owners", &self.additional_owners),
+            ("manager", &self.manager),
+            ("additional_managers", &self.additional_managers),
+            ("mail", &self.mail),
+            ("display_name", &self.display_name),
+            ("account_name", &self.account_name),
+            ("language", self.language.as_slice()),
+            ("watched_attributes", &self.watched),
+        ]
+    }
+
+    fn check(&self) -> Result<(), SchemaError> {
+        for (key, names) in self.lists() {
+            if let Some(attribute) = names.iter().find(|name| is_sensitive(name)) {
+                return Err(SchemaError::Sensitive { key, attribute: attribute.clone() });
+            }
+            if let Some(attribute) = names.iter().find(|name| !is_short_name(name)) {
+                return Err(SchemaError::NotAName { key, attribute: attribute.clone() });
+            }
         }
+        Ok(())
+    }
+
+    fn filters(&self) -> impl Iterator<Item = &Filter> {
+        [&self.user_filter, &self.group_filter, &self.contact_filter, &self.disabled_filter].into_iter().flatten()
+    }
+
+    fn mirrored(&self) -> BTreeSet<AttributeName> {
+        let lists = [&self.mail, &self.display_name, &self.account_name, &self.watched];
+        let mut names: BTreeSet<_> = lists.into_iter().flatten().chain(&self.language).cloned().collect();
+        names.extend(self.disabled_filter.iter().flat_map(Filter::attributes));
+        names
     }
 }
 
-fn default_filter(text: &str) -> Option<Filter> {
-    Some(Filter::parse(text).expect("the defaults are filters"))
+/// RFC 4512, section 2.5, options included, and the underscore that some servers allow.
+fn is_short_name(name: &AttributeName) -> bool {
+    let mut bytes = name.as_str().bytes();
+    bytes.next().is_some_and(|first| first.is_ascii_alphabetic())
+        && bytes.all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b';'))
 }
 
 impl Schema {
     /// Refuses sensitive attributes, and names that are none.
     pub fn new(settings: SchemaSettings) -> Result<Self, SchemaError> {
-        Ok(Self { settings })
+        settings.check()?;
+        let mirrored = settings.mirrored();
+        let dummies = settings.dummy_members.iter().map(Dn::key).collect();
+        Ok(Self { settings, mirrored, dummies })
     }
 
     /// What to ask the server for: each once, none of them sensitive.
     pub fn requested_attributes(&self) -> Vec<AttributeName> {
-        Vec::new()
+        let listed = self.settings.lists().into_iter().flat_map(|(_, names)| names).cloned();
+        let filtered = self.settings.filters().flat_map(Filter::attributes);
+        let mut names = vec![AttributeName::new("objectClass")];
+        for name in listed.chain(filtered) {
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
+        names
     }
 
-    /// Reads an image.
-    pub fn map(&self, _dn: &Dn, _raw: &RawAttributes) -> MappedEntry {
-        MappedEntry {
-            kind: EntryKind::Container,
-            attributes: MirroredAttributes::new(),
-            links: Vec::new(),
-            account: None,
+    /// Reads an image. A link value that names nothing is left out, and said at debug.
+    pub fn map(&self, dn: &Dn, raw: &RawAttributes) -> MappedEntry {
+        let kind = self.kind(raw);
+        match kind {
+            EntryKind::Container => {
+                MappedEntry { kind, attributes: MirroredAttributes::new(), links: Vec::new(), account: None }
+            }
+            EntryKind::Group | EntryKind::Contact => self.map_entry(kind, None, dn, raw),
+            EntryKind::User => self.map_entry(kind, self.account_key(raw), dn, raw),
         }
     }
 
-    /// What a person would call the entry.
-    pub fn display_name(&self, dn: &Dn, _attributes: &MirroredAttributes) -> String {
-        dn.to_string()
+    fn map_entry(
+        &self,
+        kind: EntryKind,
+        account: Option<NameKey>,
+        dn: &Dn,
+        raw: &RawAttributes,
+    ) -> MappedEntry {
+        MappedEntry { kind, attributes: self.mirrored(raw), links: self.links(kind, dn, raw), account }
+    }
+
+    fn kind(&self, raw: &RawAttributes) -> EntryKind {
+        let matched = |filter: &Option<Filter>| filter.as_ref().is_some_and(|filter| filter.matches(raw));
+        if matched(&self.settings.group_filter) {
+            return EntryKind::Group;
+        }
+        if matched(&self.settings.contact_filter) {
+            return EntryKind::Contact;
+        }
+        if matched(&self.settings.user_filter) {
+            return EntryKind::User;
+        }
+        EntryKind::Container
+    }
+
+    fn mirrored(&self, raw: &RawAttributes) -> MirroredAttributes {
+        raw.0
+            .iter()
+            .filter(|(name, values)| !values.is_empty() && self.mirrored.contains(name))
+            .map(|(name, values)| (name.clone(), values.iter().map(|value| stored::to_stored(value)).collect()))
+            .collect()
+    }
+
+    fn account_key(&self, raw: &RawAttributes) -> Option<NameKey> {
+        let mut values = self.settings.account_name.iter().flat_map(|name| raw.values(name.as_str()));
+        let name = values.find_map(|value| std::str::from_utf8(value).ok().filter(|name| !is_blank(name)))?;
+        Some(NameKey::of_account(name))
+    }
+
+    /// What a person would call the entry, on one line: control characters become spaces.
+    pub fn display_name(&self, dn: &Dn, attributes: &MirroredAttributes) -> String {
+        let mut names = values_of(&self.settings.display_name, attributes).map(on_one_line);
+        names.find(|name| !name.is_empty()).unwrap_or_else(|| on_one_line(&dn.rdn_value()))
     }
 
     /// All values of the mail attributes in their order, not yet checked as addresses.
-    pub fn mail(&self, _attributes: &MirroredAttributes) -> Vec<String> {
-        Vec::new()
+    pub fn mail(&self, attributes: &MirroredAttributes) -> Vec<String> {
+        values_of(&self.settings.mail, attributes).map(str::to_owned).collect()
     }
 
     /// What the person logs in with.
-    pub fn account(&self, _attributes: &MirroredAttributes) -> Option<String> {
-        None
+    pub fn account(&self, attributes: &MirroredAttributes) -> Option<String> {
+        values_of(&self.settings.account_name, attributes).find(|name| !is_blank(name)).map(str::to_owned)
     }
 
     /// As the directory has it, RFC 2798, section 2.7.
-    pub fn language(&self, _attributes: &MirroredAttributes) -> Option<String> {
-        None
+    pub fn language(&self, attributes: &MirroredAttributes) -> Option<String> {
+        values_of(self.settings.language.as_slice(), attributes).find(|tag| !is_blank(tag)).map(str::to_owned)
     }
 
     /// By `disabled_filter`.
-    pub fn disabled(&self, _attributes: &MirroredAttributes) -> bool {
-        false
+    pub fn disabled(&self, attributes: &MirroredAttributes) -> bool {
+        self.settings.disabled_filter.as_ref().is_some_and(|filter| filter.matches(attributes))
     }
 
     /// In the order of the settings.
@@ -213,10 +292,21 @@ impl Schema {
     pub fn is_watched(&self, name: &AttributeName) -> bool {
         self.settings.watched.contains(name)
     }
+}
 
-    /// What a value of `attribute` says on an entry of this kind; `None` when it is no link there. The rank
-    /// of an owner or manager depends on what else the entry carries.
-    pub fn link(&self, _kind: EntryKind, _attribute: &AttributeName) -> Option<(Relation, LinkSyntax)> {
-        None
-    }
+/// All values of `names`, in the order of both.
+fn values_of<'a>(
+    names: &'a [AttributeName],
+    attributes: &'a MirroredAttributes,
+) -> impl Iterator<Item = &'a str> {
+    names.iter().filter_map(|name| attributes.get(name)).flatten().map(String::as_str)
+}
+
+fn is_blank(text: &str) -> bool {
+    text.trim().is_empty()
+}
+
+fn on_one_line(text: &str) -> String {
+    let words = text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty());
+    words.collect::<Vec<_>>().join(" ")
 }

@@ -89,30 +89,29 @@ pub(super) fn plain_key(dn: &[u8]) -> Option<NameKey> {
 
 /// Reads up to and including `=`.
 fn put_plain_type<'a>(rest: &'a [u8], sink: &mut Sink) -> Option<&'a [u8]> {
-    let mut buffer = [0; MAX_PLAIN_TYPE];
-    let mut length = 0;
-    let mut bytes = rest.iter();
-    for &byte in bytes.by_ref() {
-        match byte {
-            b'=' => break,
-            b' ' => {}
-            _ => {
-                *buffer.get_mut(length)? = byte.to_ascii_lowercase();
-                length += 1;
-            }
-        }
-    }
-    let name = buffer.get(..length)?;
-    match name {
+    let equals = rest.iter().position(|byte| *byte == b'=')?;
+    let (written, rest) = rest.split_at_checked(equals)?;
+    let written = written.trim_ascii_end();
+    match written {
         // What nearly all names are made of, before the long list is asked.
-        b"cn" | b"ou" | b"dc" | b"uid" | b"o" => sink.put_all(name),
-        _ => {
-            let name = name.strip_prefix(b"oid.").unwrap_or(name);
-            sink.put_all(attribute_type::alias(name).map_or(name, str::as_bytes));
-        }
+        [b'c' | b'C', b'n' | b'N'] => sink.put_all(b"cn"),
+        [b'o' | b'O', b'u' | b'U'] => sink.put_all(b"ou"),
+        [b'd' | b'D', b'c' | b'C'] => sink.put_all(b"dc"),
+        [b'u' | b'U', b'i' | b'I', b'd' | b'D'] => sink.put_all(b"uid"),
+        _ => put_listed_type(written, sink)?,
     }
     sink.put(b'=');
-    Some(bytes.as_slice())
+    rest.get(1..)
+}
+
+fn put_listed_type(written: &[u8], sink: &mut Sink) -> Option<()> {
+    let mut buffer = [0; MAX_PLAIN_TYPE];
+    let name = buffer.get_mut(..written.len())?;
+    name.copy_from_slice(written);
+    name.make_ascii_lowercase();
+    let name = name.strip_prefix(b"oid.").unwrap_or(name);
+    sink.put_all(attribute_type::alias(name).map_or(name, str::as_bytes));
+    Some(())
 }
 
 /// Reads up to and including the separator.

@@ -297,15 +297,12 @@ fn unescape(text: &str) -> Vec<u8> {
             continue;
         }
         let [first, second @ ..] = after else { break };
-        match (hex_digit(*first), second.first().copied().and_then(hex_digit)) {
-            (Some(high), Some(low)) => {
-                octets.push(high << 4 | low);
-                rest = after.get(2..).unwrap_or_default();
-            }
-            _ => {
-                octets.push(*first);
-                rest = second;
-            }
+        if let (Some(high), Some(low)) = (hex_digit(*first), second.first().copied().and_then(hex_digit)) {
+            octets.push(high << 4 | low);
+            rest = after.get(2..).unwrap_or_default();
+        } else {
+            octets.push(*first);
+            rest = second;
         }
     }
     octets

@@ -209,6 +209,19 @@ fn the_first_rdn_for_people() {
 }
 
 #[test]
+fn l17_the_uid_of_a_unique_member_is_cut_off() {
+    for (text, expected) in [
+        ("cn=a,dc=x#'0101'B", "cn=a,dc=x"),
+        ("cn=a,dc=x#''B", "cn=a,dc=x"),
+        ("cn=a,dc=x", "cn=a,dc=x"),
+        ("cn=a,dc=x#'0121'B", "cn=a,dc=x#'0121'B"),
+        ("cn=a,dc=x#'01'", "cn=a,dc=x#'01'"),
+    ] {
+        assert_eq!(Dn::parse_without_uid(text), Ok(dn(expected)), "{text:?}");
+    }
+}
+
+#[test]
 fn l17_an_account_is_shown_as_a_dn() {
     for (account, expected) in [
         ("anna", "uid=anna"),

@@ -1,0 +1,648 @@
+//! What readings mean against a mirror: a whole company in memory, real SQL underneath.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use super::*;
+use crate::{
+    change::event::ChangeEvent,
+    directory::{
+        attribute::{AttributeName, RawAttributes},
+        batch::{Delta, Image, Modification, Operation, PresentSet, Reading, Rename},
+        checkpoint::{Checkpoint, Mechanism},
+        entry::Stamp,
+        schema::SchemaSettings,
+    },
+};
+
+const BASE: &str = "dc=acme,dc=example";
+
+/// An entry under test. Its id is its letter, its DN is completed with the base.
+#[derive(Clone)]
+struct Entry {
+    id: char,
+    dn: String,
+    attributes: Vec<(&'static str, String)>,
+}
+
+fn dn_of(short: &str) -> String {
+    format!("{short},{BASE}")
+}
+
+fn person(id: char, uid: &str) -> Entry {
+    let attributes = vec![
+        ("objectClass", "inetOrgPerson".into()),
+        ("uid", uid.into()),
+        ("cn", uid.into()),
+        ("mail", format!("{uid}@acme.example")),
+    ];
+    Entry { id, dn: dn_of(&format!("uid={uid},ou=people")), attributes }
+}
+
+fn group(id: char, cn: &str, members: &[&str]) -> Entry {
+    let attributes = vec![("objectClass", "groupOfNames".into()), ("cn", cn.into())];
+    Entry { id, dn: dn_of(&format!("cn={cn},ou=groups")), attributes }.with_all("member", members)
+}
+
+fn container(id: char, short: &str) -> Entry {
+    Entry { id, dn: dn_of(short), attributes: vec![("objectClass", "organizationalUnit".into())] }
+}
+
+fn uid(name: &str) -> String {
+    dn_of(&format!("uid={name},ou=people"))
+}
+
+impl Entry {
+    fn with(mut self, name: &'static str, value: &str) -> Self {
+        self.attributes.push((name, value.into()));
+        self
+    }
+
+    fn with_all(mut self, name: &'static str, people: &[&str]) -> Self {
+        self.attributes.extend(people.iter().map(|person| (name, uid(person))));
+        self
+    }
+
+    fn without(mut self, name: &str) -> Self {
+        self.attributes.retain(|(n, _)| *n != name);
+        self
+    }
+
+    fn at(mut self, short: &str) -> Self {
+        self.dn = dn_of(short);
+        self
+    }
+}
+
+fn id_of(letter: char) -> EntryId {
+    EntryId(Uuid::from_u128(u128::from(u32::from(letter))))
+}
+
+/// One thing the feed says.
+enum Said {
+    Is(Entry),
+    Gone(char),
+    Present(&'static str),
+    Nothing(&'static str),
+    Delta(char, Operation, &'static str, Vec<String>),
+    Moved(char, &'static str),
+    /// The last image again, with an older stamp.
+    Stale(Entry),
+}
+use Said::{Gone, Is, Moved, Nothing, Stale};
+
+/// What a base search in the directory would find.
+type Outside = BTreeMap<String, Entry>;
+
+struct World {
+    db: Db,
+    context: Arc<StoreContext>,
+    clock: i64,
+    outside: Outside,
+    told: usize,
+}
+
+impl World {
+    async fn new(before: Vec<Entry>) -> Self {
+        let db = Db::in_memory();
+        let facts = db.begin_store("acme".parse().unwrap()).await.unwrap();
+        let schema = Arc::new(Schema::new(SchemaSettings::openldap()).unwrap());
+        let context = Arc::new(StoreContext::new(facts.no, Dn::parse(BASE).unwrap(), schema, 10));
+        let mut world = Self { db, context, clock: 0, outside: Outside::new(), told: 0 };
+        world.batch(Phase::RefreshBegins, vec![]).await;
+        world.batch(Phase::Refresh, before.into_iter().map(Is).collect()).await;
+        world.batch(Phase::RefreshEnds, vec![Said::Nothing("")]).await;
+        world
+    }
+
+    fn reading(&mut self, said: Said) -> Reading {
+        self.clock += 1;
+        let stamp = Some(Stamp::from_usn(self.clock.unsigned_abs()));
+        let origin = Origin::default();
+        match said {
+            Is(entry) => Reading::Image(image(&entry, stamp)),
+            Stale(entry) => Reading::Image(image(&entry, Some(Stamp::from_usn(0)))),
+            Gone(id) => Reading::Delete(Delete { id: id_of(id), origin }),
+            Said::Present(ids) => present(ids, false),
+            Nothing(ids) => present(ids, true),
+            Said::Delta(id, operation, name, values) => Reading::Delta(Delta {
+                id: id_of(id),
+                stamp,
+                origin,
+                modifications: vec![Modification {
+                    attribute: AttributeName::new(name),
+                    operation,
+                    values: values.into_iter().map(String::into_bytes).collect(),
+                }],
+            }),
+            Moved(id, short) => {
+                let dn = Dn::parse(&dn_of(short)).unwrap();
+                Reading::Rename(Rename { id: id_of(id), dn, stamp, origin })
+            }
+        }
+    }
+
+    async fn try_batch(&mut self, phase: Phase, said: Vec<Said>) -> Result<Ingested, DbError> {
+        let schema = Arc::clone(&self.context.schema);
+        let observations =
+            said.into_iter().map(|said| Observation::new(self.reading(said), &schema)).collect();
+        let checkpoint = matches!(phase, Phase::RefreshEnds | Phase::Live).then(|| Checkpoint {
+            mechanism: Mechanism::Syncrepl,
+            bytes: self.clock.to_string().into_bytes(),
+        });
+        let now = Timestamp::from_second(1_800_000_000 + self.clock).unwrap();
+        self.db.ingest(Arc::clone(&self.context), observations, phase, checkpoint, now).await
+    }
+
+    /// A batch, and the look-ups it asks for.
+    async fn batch(&mut self, phase: Phase, said: Vec<Said>) {
+        let ingested = self.try_batch(phase, said).await.unwrap();
+        if ingested.unresolved.is_empty() {
+            return;
+        }
+        let looked_up = ingested
+            .unresolved
+            .into_iter()
+            .map(|(key, dn)| {
+                let entry = self.outside.get(dn.as_str()).map(|entry| {
+                    Observed::new(image(entry, Some(Stamp::from_usn(0))), &self.context.schema)
+                });
+                LookedUp { key, entry }
+            })
+            .collect();
+        let now = Timestamp::from_second(1_800_000_000 + self.clock).unwrap();
+        self.db.settle(Arc::clone(&self.context), looked_up, now).await.unwrap();
+    }
+
+    async fn live(&mut self, said: Vec<Said>) {
+        self.batch(Phase::Live, said).await;
+    }
+
+    /// A refresh with a cookie: only what is said changed; `Nothing` ends a present phase.
+    async fn refresh(&mut self, said: Vec<Said>) {
+        self.batch(Phase::RefreshBegins, vec![]).await;
+        self.batch(Phase::Refresh, said).await;
+        self.batch(Phase::RefreshEnds, vec![]).await;
+    }
+
+    /// What was told since the last call, one line an event: change set, change, entry, subject.
+    async fn told(&mut self) -> Vec<String> {
+        let events = self.db.all_events().await;
+        let mut sets = Vec::new();
+        let lines = events.iter().skip(self.told).map(|event| line(event, &mut sets)).collect();
+        self.told = events.len();
+        lines
+    }
+}
+
+fn line(event: &ChangeEvent, sets: &mut Vec<crate::change::event::ChangeSetId>) -> String {
+    if !sets.contains(&event.change_set) {
+        sets.push(event.change_set);
+    }
+    let mut line = format!("{} {} {}", sets.len(), event.change.name(), event.entry.name);
+    if let Some(subject) = event.change.subject() {
+        line.push_str(&format!(" {}", subject.name));
+        if subject.id.is_none() {
+            line.push('?');
+        }
+    }
+    if let crate::change::event::Change::ManagerChanged { direction, .. } = &event.change {
+        line.push_str(&format!(" {direction:?}").to_lowercase());
+    }
+    if event.cause == crate::change::event::Cause::Consequence {
+        line.push_str(" (consequence)");
+    }
+    line
+}
+
+fn image(entry: &Entry, stamp: Option<Stamp>) -> Image {
+    let mut attributes = RawAttributes::default();
+    for (name, value) in &entry.attributes {
+        let name = AttributeName::new(name);
+        let value = value.clone().into_bytes();
+        match attributes.0.iter_mut().find(|(n, _)| *n == name) {
+            Some((_, values)) => values.push(value),
+            None => attributes.0.push((name, vec![value])),
+        }
+    }
+    let dn = Dn::parse(&entry.dn).unwrap();
+    Image { id: id_of(entry.id), dn, stamp, origin: Origin::default(), attributes }
+}
+
+fn present(ids: &str, complete: bool) -> Reading {
+    Reading::PresentSet(PresentSet { ids: ids.chars().map(id_of).collect(), complete })
+}
+
+impl Db {
+    async fn all_events(&self) -> Vec<ChangeEvent> {
+        self.worker
+            .call(Priority::Rest, |connection| {
+                connection
+                    .prepare("SELECT facts FROM event ORDER BY seq")
+                    .and_then(|mut s| s.query_map([], |row| super::super::rows::json_at(row, 0))?.collect())
+                    .during("read events")
+            })
+            .await
+            .unwrap()
+    }
+}
+
+/// A company before: three people, a group of two owned by the third, their containers.
+fn company() -> Vec<Entry> {
+    vec![
+        Entry { id: '0', dn: BASE.into(), attributes: vec![("objectClass", "organization".into())] },
+        container('P', "ou=people"),
+        container('G', "ou=groups"),
+        person('a', "ada"),
+        person('b', "ben"),
+        person('c', "cem"),
+        group('o', "ops", &["ada", "ben"]).with_all("owner", &["cem"]),
+    ]
+}
+
+async fn check(changes: Vec<Said>, expect: &[&str]) {
+    let mut world = World::new(company()).await;
+    assert_eq!(world.told().await, Vec::<String>::new(), "the baseline is silent");
+    world.live(changes).await;
+    assert_eq!(world.told().await, expect);
+}
+
+async fn check_refresh(changes: Vec<Said>, expect: &[&str]) {
+    let mut world = World::new(company()).await;
+    world.refresh(changes).await;
+    assert_eq!(world.told().await, expect);
+}
+
+fn ops(members: &[&str]) -> Entry {
+    group('o', "ops", members).with_all("owner", &["cem"])
+}
+
+#[tokio::test]
+async fn m01_first_run_is_silent() {
+    check(vec![], &[]).await;
+}
+
+#[tokio::test]
+async fn a_member_comes_and_goes() {
+    check(vec![Is(ops(&["ada", "ben", "cem"]))], &["1 member-added ops cem"]).await;
+    check(vec![Is(ops(&["ada"]))], &["1 member-removed ops ben"]).await;
+    check(vec![Is(ops(&["ada", "cem"]))], &["1 member-removed ops ben", "1 member-added ops cem"]).await;
+}
+
+#[tokio::test]
+async fn order_and_spelling_of_members_are_no_change() {
+    let same = ops(&[]).with("member", "UID=Ben , ou=People,DC=acme,dc=example").with_all("member", &["ada"]);
+    check(vec![Is(same)], &[]).await;
+}
+
+#[tokio::test]
+async fn a_member_that_comes_and_goes_is_told_twice_in_order() {
+    check(
+        vec![Is(ops(&["ada"])), Is(ops(&["ada", "ben"]))],
+        &["1 member-removed ops ben", "2 member-added ops ben"],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn what_is_not_newer_is_ignored() {
+    check(vec![Stale(ops(&[]))], &[]).await;
+}
+
+#[tokio::test]
+async fn owners_come_and_go_and_a_change_of_rank_is_no_event() {
+    let owned = |by: &[&str]| group('o', "ops", &["ada", "ben"]).with_all("owner", by);
+    check(vec![Is(owned(&["cem", "ada"]))], &["1 owner-added ops ada"]).await;
+    check(vec![Is(owned(&["ada"]))], &["1 owner-removed ops cem", "1 owner-added ops ada"]).await;
+    check(vec![Is(owned(&["cem"]).with_all("managedBy", &["ada"]))], &["1 owner-added ops ada"]).await;
+    check(vec![Is(owned(&[]).with_all("managedBy", &["cem"]))], &[]).await;
+    check(vec![Is(owned(&["cem"]).with_all("managedBy", &["cem"]))], &[]).await;
+}
+
+#[tokio::test]
+async fn managers_are_told_apart_by_direction() {
+    let managed = |by: &[&str]| person('a', "ada").with_all("manager", by);
+    let mut world = World::new(company()).await;
+    world.live(vec![Is(managed(&["ben"]))]).await;
+    assert_eq!(world.told().await, ["1 manager-changed ada ben added"]);
+    world.live(vec![Is(managed(&["cem"]))]).await;
+    assert_eq!(world.told().await, ["1 manager-changed ada ben removed", "1 manager-changed ada cem added"]);
+}
+
+#[tokio::test]
+async fn watched_attributes_are_compared_without_order() {
+    let mut world = World::new(company()).await;
+    let titled = person('a', "ada").with("title", "Lead").with("title", "Mentor");
+    world.live(vec![Is(titled)]).await;
+    assert_eq!(world.told().await, ["1 attributes-changed ada"]);
+    world.live(vec![Is(person('a', "ada").with("title", "Mentor").with("title", "Lead"))]).await;
+    assert_eq!(world.told().await, Vec::<String>::new());
+    world.live(vec![Is(person('a', "ada").with("description", "not watched"))]).await;
+    assert_eq!(world.told().await, ["1 attributes-changed ada"], "the title went");
+}
+
+#[tokio::test]
+async fn a_created_group_is_one_change_set_with_its_members() {
+    check(
+        vec![Is(group('n', "new", &["ada", "ben"]).with_all("owner", &["cem"]))],
+        &["1 object-created new", "1 member-added new ada", "1 member-added new ben"],
+    )
+    .await;
+    check(vec![Is(person('d', "dee").with_all("manager", &["ada"]))], &["1 object-created dee"]).await;
+    check(vec![Is(container('x', "ou=more"))], &[]).await;
+}
+
+#[tokio::test]
+async fn a_deleted_member_leaves_its_groups_as_a_consequence() {
+    let mut world = World::new(company()).await;
+    world.live(vec![Gone('b')]).await;
+    assert_eq!(world.told().await, ["1 object-deleted ben", "1 member-removed ops ben (consequence)"]);
+    // Later the server shows the cleaned group, or one that still has the dangling value: nothing more.
+    world.live(vec![Is(ops(&["ada", "ben"]))]).await;
+    world.live(vec![Is(ops(&["ada"]))]).await;
+    assert_eq!(world.told().await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_deleted_owner_or_manager_is_a_consequence_too() {
+    let mut before = company();
+    before.push(person('d', "dee").with_all("manager", &["cem"]));
+    let mut world = World::new(before).await;
+    world.live(vec![Gone('c')]).await;
+    assert_eq!(
+        world.told().await,
+        [
+            "1 object-deleted cem",
+            "1 owner-removed ops cem (consequence)",
+            "1 manager-changed dee cem removed (consequence)"
+        ]
+    );
+}
+
+#[tokio::test]
+async fn a_deleted_group_is_object_deleted_alone() {
+    check(vec![Gone('o')], &["1 object-deleted ops"]).await;
+}
+
+#[tokio::test]
+async fn l11_modrdn_of_a_member_with_refint_says_nothing_on_the_group() {
+    let mut world = World::new(company()).await;
+    world.live(vec![Is(person('b', "ben").at("uid=benno,ou=people"))]).await;
+    assert_eq!(world.told().await, ["1 object-renamed ben"]);
+    world.live(vec![Is(ops(&["ada", "benno"]).with("description", "changed"))]).await;
+    assert_eq!(world.told().await, Vec::<String>::new());
+    world.live(vec![Is(ops(&["ada"]))]).await;
+    assert_eq!(world.told().await, ["1 member-removed ops ben"]);
+}
+
+#[tokio::test]
+async fn l11_modrdn_of_a_member_without_refint_leaves_the_dangling_dn_the_same_link() {
+    let mut world = World::new(company()).await;
+    world.live(vec![Is(person('b', "ben").at("uid=benno,ou=people"))]).await;
+    world.told().await;
+    world.live(vec![Is(ops(&["ada", "ben"]).with("description", "changed"))]).await;
+    assert_eq!(world.told().await, Vec::<String>::new());
+    world.live(vec![Is(ops(&["ada"]))]).await;
+    assert_eq!(world.told().await, ["1 member-removed ops ben"], "who left is known by id");
+}
+
+#[tokio::test]
+async fn a_name_that_somebody_else_takes_does_not_change_who_was_a_member() {
+    let mut world = World::new(company()).await;
+    world.live(vec![Is(person('b', "ben").at("uid=benno,ou=people"))]).await;
+    world.live(vec![Is(person('n', "ben"))]).await;
+    assert_eq!(world.told().await, ["1 object-renamed ben", "2 object-created ben"]);
+    world.live(vec![Is(ops(&["ada", "benno"]))]).await;
+    assert_eq!(world.told().await, Vec::<String>::new(), "the old ben is still the member");
+    world.live(vec![Gone('n')]).await;
+    assert_eq!(world.told().await, ["1 object-deleted ben"], "the new one never was");
+}
+
+#[tokio::test]
+async fn l08_recreated_under_the_same_dn_the_new_id_before_the_end_of_the_old() {
+    check_refresh(
+        vec![Is(person('n', "ben")), Gone('b')],
+        &["1 object-created ben", "2 object-deleted ben", "2 member-removed ops ben (consequence)"],
+    )
+    .await;
+    check(
+        vec![Gone('b'), Is(person('n', "ben"))],
+        &["1 object-deleted ben", "1 member-removed ops ben (consequence)", "2 object-created ben"],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn l08_a_recreated_member_that_the_group_names_again_is_a_new_member() {
+    let mut world = World::new(company()).await;
+    world.live(vec![Gone('b'), Is(person('n', "ben"))]).await;
+    world.told().await;
+    world.live(vec![Is(ops(&["ada", "ben"]))]).await;
+    assert_eq!(world.told().await, ["1 member-added ops ben"]);
+}
+
+#[tokio::test]
+async fn l09_the_last_member_goes_and_the_group_is_replaced() {
+    check(
+        vec![Is(ops(&["cem"]))],
+        &["1 member-removed ops ada", "1 member-removed ops ben", "1 member-added ops cem"],
+    )
+    .await;
+    check(vec![Is(ops(&[]))], &["1 member-removed ops ada", "1 member-removed ops ben"]).await;
+}
+
+#[tokio::test]
+async fn l21_created_and_added_while_away_and_the_refresh_sends_the_group_first() {
+    check_refresh(
+        vec![Is(ops(&["ada", "ben", "dee"])), Is(person('d', "dee"))],
+        &["1 member-added ops dee", "2 object-created dee"],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn a_refresh_that_renames_a_member_and_shows_the_group_first_says_only_the_rename() {
+    check_refresh(
+        vec![Is(ops(&["ada", "benno"])), Is(person('b', "ben").at("uid=benno,ou=people"))],
+        &["1 object-renamed ben"],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn a_member_deleted_while_away_is_one_change_set_whichever_the_server_tells_first() {
+    let expect = &["1 object-deleted ben", "1 member-removed ops ben (consequence)"];
+    check_refresh(vec![Is(ops(&["ada"])), Gone('b')], expect).await;
+    check_refresh(vec![Gone('b'), Is(ops(&["ada"]))], expect).await;
+}
+
+#[tokio::test]
+async fn l01_absent_entries_are_deleted_only_after_a_complete_present_phase() {
+    check_refresh(vec![Said::Present("0PGaco")], &[]).await;
+    check_refresh(
+        vec![Said::Present("0PGac"), Nothing("o")],
+        &["1 object-deleted ben", "1 member-removed ops ben (consequence)"],
+    )
+    .await;
+    check_refresh(vec![Is(ops(&["ada", "ben"])), Nothing("0PGabc")], &[]).await;
+}
+
+#[tokio::test]
+async fn m25_a_directory_that_shows_nothing_is_no_mass_removal() {
+    let mut world = World::new(company()).await;
+    world.batch(Phase::RefreshBegins, vec![]).await;
+    let refused = world.try_batch(Phase::RefreshEnds, vec![Nothing("")]).await;
+    assert!(matches!(refused, Err(DbError::NothingShown)));
+    assert_eq!(world.told().await, Vec::<String>::new());
+    world.live(vec![Is(ops(&["ada"]))]).await;
+    assert_eq!(world.told().await, ["1 member-removed ops ben"], "the mirror still stands");
+}
+
+#[tokio::test]
+async fn l05_a_batch_and_its_checkpoint_are_stored_together() {
+    let mut world = World::new(company()).await;
+    let at_baseline = world.db.checkpoint(world.context.no).await.unwrap();
+    assert!(at_baseline.is_some(), "stored with the end of the refresh");
+    world.batch(Phase::RefreshBegins, vec![]).await;
+    assert!(world.try_batch(Phase::RefreshEnds, vec![Nothing("")]).await.is_err());
+    assert_eq!(world.db.checkpoint(world.context.no).await.unwrap(), at_baseline);
+    world.live(vec![Is(ops(&["ada"]))]).await;
+    assert_ne!(world.db.checkpoint(world.context.no).await.unwrap(), at_baseline);
+}
+
+#[tokio::test]
+async fn an_unknown_member_is_looked_up_before_anything_is_said() {
+    let mut world = World::new(company()).await;
+    let mut elsewhere = person('e', "eve");
+    elsewhere.dn = "uid=eve,dc=other,dc=example".into();
+    world.outside.insert(elsewhere.dn.clone(), elsewhere.clone());
+    world.live(vec![Is(ops(&["ada", "ben"]).with("member", &elsewhere.dn))]).await;
+    assert_eq!(world.told().await, ["1 member-added ops eve"]);
+    world.live(vec![Is(ops(&["ada", "ben", "nobody"]).with("member", &elsewhere.dn))]).await;
+    assert_eq!(world.told().await, ["1 member-added ops nobody?"], "told by its name alone");
+    world.live(vec![Is(ops(&["ada", "ben"]))]).await;
+    assert_eq!(world.told().await.len(), 2);
+}
+
+#[tokio::test]
+async fn an_unknown_name_may_be_a_known_entry_whose_rename_is_still_on_its_way() {
+    let mut world = World::new(company()).await;
+    let renamed = person('b', "ben").at("uid=benno,ou=people");
+    world.outside.insert(renamed.dn.clone(), renamed.clone());
+    world.live(vec![Is(ops(&["ada", "benno"]))]).await;
+    assert_eq!(world.told().await, Vec::<String>::new());
+    world.live(vec![Is(renamed)]).await;
+    assert_eq!(world.told().await, ["1 object-renamed ben"]);
+}
+
+#[tokio::test]
+async fn an_entry_that_was_looked_up_before_its_creation_came_is_still_created_once() {
+    let mut world = World::new(company()).await;
+    let dee = person('d', "dee");
+    world.outside.insert(dee.dn.clone(), dee.clone());
+    world.live(vec![Is(ops(&["ada", "ben", "dee"]))]).await;
+    world.live(vec![Is(dee)]).await;
+    assert_eq!(world.told().await, ["1 member-added ops dee", "2 object-created dee"]);
+}
+
+#[tokio::test]
+async fn renaming_a_container_is_one_event_and_moves_the_names_below_it() {
+    let mut world = World::new(company()).await;
+    world.live(vec![Is(container('P', "ou=staff"))]).await;
+    assert_eq!(world.told().await, ["1 object-renamed staff"]);
+    // refint rewrote the group, or did not: the members are the same people.
+    let moved = group('o', "ops", &[])
+        .with("member", &dn_of("uid=ada,ou=staff"))
+        .with("member", &dn_of("uid=ben,ou=staff"))
+        .with("owner", &dn_of("uid=cem,ou=staff"));
+    world.live(vec![Is(moved.clone())]).await;
+    assert_eq!(world.told().await, Vec::<String>::new());
+    world.live(vec![Is(moved.with("member", &dn_of("uid=cem,ou=staff")))]).await;
+    assert_eq!(world.told().await, ["1 member-added ops cem"]);
+}
+
+#[tokio::test]
+async fn l17_member_unique_member_and_member_uid_are_one_membership() {
+    let mut before = company();
+    let posix = || {
+        Entry { id: 'u', dn: dn_of("cn=unix,ou=groups"), attributes: vec![] }
+            .with("objectClass", "posixGroup")
+            .with("cn", "unix")
+    };
+    before.push(posix().with("memberUid", "ada"));
+    let mut world = World::new(before).await;
+    world.live(vec![Is(posix().with("memberUid", "ada").with("memberUid", "ben"))]).await;
+    assert_eq!(world.told().await, ["1 member-added unix ben"]);
+    world.live(vec![Is(posix().with("memberUid", "ben").with("uniqueMember", &format!("{}#'01'B", uid("ada"))))]).await;
+    assert_eq!(world.told().await, Vec::<String>::new(), "ada is still a member, by another attribute");
+    world.live(vec![Is(posix().with("memberUid", "ben"))]).await;
+    assert_eq!(world.told().await, ["1 member-removed unix ada"]);
+}
+
+#[tokio::test]
+async fn deltas_and_renames_mean_what_images_mean() {
+    let mut world = World::new(company()).await;
+    world.live(vec![Said::Delta('o', Operation::Add, "member", vec![uid("cem")])]).await;
+    assert_eq!(world.told().await, ["1 member-added ops cem"]);
+    world.live(vec![Said::Delta('o', Operation::Delete, "member", vec![uid("ada")])]).await;
+    assert_eq!(world.told().await, ["1 member-removed ops ada"]);
+    world.live(vec![Said::Delta('o', Operation::Replace, "member", vec![uid("ada"), uid("ben")])]).await;
+    assert_eq!(world.told().await, ["1 member-removed ops cem", "1 member-added ops ada"]);
+    world.live(vec![Said::Delta('o', Operation::Delete, "owner", vec![])]).await;
+    assert_eq!(world.told().await, ["1 owner-removed ops cem"]);
+    world.live(vec![Said::Delta('a', Operation::Add, "title", vec!["Lead".into()])]).await;
+    assert_eq!(world.told().await, ["1 attributes-changed ada"]);
+    world.live(vec![Moved('a', "uid=ada2,ou=people")]).await;
+    assert_eq!(world.told().await, ["1 object-renamed ada"]);
+}
+
+#[tokio::test]
+async fn an_entry_that_becomes_a_user_or_stops_being_one_says_nothing_yet() {
+    let mut world = World::new(company()).await;
+    world.live(vec![Is(person('a', "ada").without("objectClass").with("objectClass", "device"))]).await;
+    world.live(vec![Is(person('a', "ada"))]).await;
+    assert_eq!(world.told().await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn owners_before_and_after_are_facts_of_the_event() {
+    let mut world = World::new(company()).await;
+    world.live(vec![Is(group('o', "ops", &["ada"]).with_all("owner", &["ada"]))]).await;
+    let events = world.db.all_events().await;
+    let owners = |event: &ChangeEvent| -> Vec<String> {
+        let mut names: Vec<_> = event.owners.iter().map(|owner| owner.entry.name.clone()).collect();
+        names.sort();
+        names
+    };
+    assert!(events.iter().all(|event| owners(event) == ["ada", "cem"]), "{events:?}");
+}
+
+#[tokio::test]
+async fn a_baseline_that_was_cut_short_begins_anew_and_stays_silent() {
+    let mut world = World::new(vec![container('0', "ou=x")]).await;
+    let facts = world.db.begin_store("other".parse().unwrap()).await.unwrap();
+    let schema = Arc::clone(&world.context.schema);
+    world.context = Arc::new(StoreContext::new(facts.no, Dn::parse(BASE).unwrap(), schema, 10));
+    world.batch(Phase::RefreshBegins, vec![]).await;
+    world.batch(Phase::Refresh, company().into_iter().take(5).map(Is).collect()).await;
+    world.batch(Phase::RefreshBegins, vec![]).await;
+    world.batch(Phase::Refresh, company().into_iter().map(Is).collect()).await;
+    world.batch(Phase::RefreshEnds, vec![Nothing("")]).await;
+    assert_eq!(world.told().await, Vec::<String>::new());
+    world.live(vec![Is(ops(&["ada"]))]).await;
+    assert_eq!(world.told().await, ["1 member-removed ops ben"]);
+}
+
+#[tokio::test]
+async fn findings_of_a_refresh_survive_a_restart_in_its_middle() {
+    let mut world = World::new(company()).await;
+    world.batch(Phase::RefreshBegins, vec![]).await;
+    world.batch(Phase::Refresh, vec![Is(ops(&["ada"]))]).await;
+    assert_eq!(world.told().await, Vec::<String>::new(), "told together at the end");
+    // Restarted: the server sends the same image again, which is not newer.
+    world.clock -= 1;
+    world.refresh(vec![Is(ops(&["ada"]))]).await;
+    assert_eq!(world.told().await, ["1 member-removed ops ben"]);
+}

@@ -1,0 +1,174 @@
+//! Who is told of a change set: the walk over the table of options.
+
+use std::collections::BTreeMap;
+
+use super::{
+    notification::{Ground, Notification, Recipient, Role, Skipped, Via, WhyNot},
+    options::Options,
+    reason::Reason,
+    recipients::{EntryKey, Resolver, Told, Untold},
+    table::{self, Fires},
+};
+use crate::{
+    change::event::{ChangeSet, ChangeSetId, EventId},
+    directory::{entry::EntryRef, mail_address::MailAddress, mirror::People},
+};
+
+/// Everything that was decided about one change set.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Decision {
+    /// At most one per address (without regard to case), in the order in which they were found.
+    pub notifications: Vec<Notification>,
+    /// Everybody whom an option would have told.
+    pub skipped: Vec<Skipped>,
+}
+
+/// Decides who is told of `set`, at the addresses that `people` knows now.
+pub fn decide<P: People>(set: &ChangeSet, options: &Options, people: &P) -> Result<Decision, P::Error> {
+    let mut resolver = Resolver::new(people, options);
+    let mut draft = Draft::new(set.id);
+    let mut fired = false;
+    for event in &set.events {
+        for (reason, tells) in table::firing(event, options) {
+            fired = true;
+            for resolved in resolver.tell(tells, event)? {
+                resolved.told.iter().for_each(|told| draft.tell(event.id, reason, told));
+                resolved.untold.iter().for_each(|untold| draft.skip(event.id, reason, untold));
+            }
+        }
+    }
+    if table::copies_go_out(fired, options) {
+        draft.copy(set, options);
+    }
+    Ok(draft.decision)
+}
+
+/// A decision in the making, with what finds a part of it again.
+struct Draft {
+    change_set: ChangeSetId,
+    decision: Decision,
+    by_address: BTreeMap<String, usize>,
+    grounds: BTreeMap<(usize, Reason, EntryKey, WayKey), usize>,
+    skipped: BTreeMap<(Reason, EntryKey, WayKey, WhyNot), usize>,
+}
+
+/// A [`Via`] as it is compared: the group by its id.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum WayKey {
+    Directly,
+    Group(EntryKey),
+    InPlaceOfMembers(WhyNot),
+}
+
+impl WayKey {
+    fn of(via: &Via) -> Self {
+        match via {
+            Via::Directly => Self::Directly,
+            Via::Group(group) => Self::Group(EntryKey::of(group)),
+            Via::InPlaceOfMembers(why) => Self::InPlaceOfMembers(*why),
+        }
+    }
+}
+
+impl Draft {
+    fn new(change_set: ChangeSetId) -> Self {
+        Self {
+            change_set,
+            decision: Decision { notifications: Vec::new(), skipped: Vec::new() },
+            by_address: BTreeMap::new(),
+            grounds: BTreeMap::new(),
+            skipped: BTreeMap::new(),
+        }
+    }
+
+    fn tell(&mut self, event: EventId, reason: Reason, told: &Told) {
+        let index = self.notification(&told.address, || Recipient {
+            address: told.address.clone(),
+            entry: Some(told.who.clone()),
+            language: told.language.clone(),
+            role: Role::ByRole,
+        });
+        let notification =
+            self.decision.notifications.get_mut(index).expect("the index of a notification leads to it");
+        push_once(&mut notification.events, event);
+
+        let key = (index, reason, EntryKey::of(&told.who), WayKey::of(&told.via));
+        let place = *self.grounds.entry(key).or_insert_with(|| {
+            notification.grounds.push(ground(reason, Some(told.who.clone()), told.via.clone()));
+            notification.grounds.len() - 1
+        });
+        let ground = notification.grounds.get_mut(place).expect("the index of a ground leads to it");
+        push_once(&mut ground.events, event);
+    }
+
+    fn skip(&mut self, event: EventId, reason: Reason, untold: &Untold) {
+        let key = (reason, EntryKey::of(&untold.who), WayKey::of(&untold.via), untold.why);
+        let skipped = &mut self.decision.skipped;
+        let place = *self.skipped.entry(key).or_insert_with(|| {
+            let Untold { who, via, why } = untold.clone();
+            skipped.push(Skipped { reason, who, via, why, events: Vec::new() });
+            skipped.len() - 1
+        });
+        push_once(&mut skipped.get_mut(place).expect("the index of a skip leads to it").events, event);
+    }
+
+    /// The options that concern the change set as a whole: To and Cc.
+    fn copy(&mut self, set: &ChangeSet, options: &Options) {
+        for option in table::on(options) {
+            let Fires::OnChangeSets = option.fires else { continue };
+            for address in &options.recipients.to {
+                self.copy_to(set, option.reason, address, Role::To);
+            }
+            for address in &options.recipients.cc {
+                self.copy_to(set, option.reason, address, Role::Cc);
+            }
+        }
+    }
+
+    /// A listed address has a reason to see the whole change set. One that is also told by role keeps its
+    /// own mail and gets no second one.
+    fn copy_to(&mut self, set: &ChangeSet, reason: Reason, address: &MailAddress, role: Role) {
+        let events: Vec<_> = set.events.iter().map(|event| event.id).collect();
+        let index = self.notification(address, || Recipient {
+            address: address.clone(),
+            entry: None,
+            language: None,
+            role,
+        });
+        let notification =
+            self.decision.notifications.get_mut(index).expect("the index of a notification leads to it");
+        if notification.grounds.iter().any(|ground| ground.reason == reason) {
+            return;
+        }
+        notification.events.clone_from(&events);
+        notification.grounds.push(Ground { events, ..ground(reason, None, Via::Directly) });
+    }
+
+    /// Where the notification to this address is, as it stands or new.
+    fn notification(&mut self, address: &MailAddress, recipient: impl FnOnce() -> Recipient) -> usize {
+        let notifications = &mut self.decision.notifications;
+        *self.by_address.entry(address.as_str().to_lowercase()).or_insert_with(|| {
+            notifications.push(Notification {
+                change_set: self.change_set,
+                recipient: recipient(),
+                events: Vec::new(),
+                grounds: Vec::new(),
+            });
+            notifications.len() - 1
+        })
+    }
+}
+
+fn ground(reason: Reason, who: Option<EntryRef>, via: Via) -> Ground {
+    Ground { reason, who, via, events: Vec::new() }
+}
+
+/// Events come in ingest order, so one that is there already is the last.
+fn push_once(events: &mut Vec<EventId>, event: EventId) {
+    if events.last() != Some(&event) {
+        events.push(event);
+    }
+}
+
+#[cfg(test)]
+mod tests;
