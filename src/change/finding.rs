@@ -110,6 +110,13 @@ impl Came {
     }
 }
 
+impl Went {
+    /// How the mirror filed it.
+    pub fn role(&self) -> Role {
+        Role { relation: self.relation, rank: self.rank }
+    }
+}
+
 impl Finding {
     /// A finding about `entry` with nothing in it yet.
     pub fn new(no: EntryNo, entry: EntryRef, origin: &Origin, found: Found) -> Self {

@@ -3,9 +3,9 @@
 use crate::directory::{
     attribute::{AttributeName, RawAttributes},
     batch::{Modification, Operation},
-    dn::{Dn, NameKey},
+    dn::NameKey,
     entry::Relation,
-    mirror::{KnownLink, MirroredAttributes},
+    mirror::{KnownEntry, KnownLink, MirroredAttributes},
     schema::{Link, MappedEntry, Role, Schema},
 };
 
@@ -34,38 +34,24 @@ impl Held {
     }
 }
 
-/// The mirrored attributes of an entry after `modifications`, read through the schema as an image would be.
-/// Its links are not to be used: the mirror does not keep their names.
-pub fn modified(
-    schema: &Schema,
-    dn: &Dn,
-    before: &MirroredAttributes,
-    modifications: &[Modification],
-) -> MappedEntry {
-    let mut raw = as_raw(before);
+/// A known entry after `modifications`, read through the schema as an image would be, but for its links,
+/// whose names the mirror does not keep, and its kind: a feed that sees another objectClass sends an image.
+pub fn modified(schema: &Schema, known: &KnownEntry, modifications: &[Modification]) -> MappedEntry {
+    let mut raw = as_raw(&known.attributes);
     for modification in modifications {
         let values = take(&mut raw, &modification.attribute);
         raw.0.push((modification.attribute.clone(), apply(modification, values)));
     }
     raw.0.retain(|(_, values)| !values.is_empty());
-    schema.map(dn, &raw)
+    schema.map_as(known.kind, &known.dn, &raw)
 }
 
-/// Applies `modification` to the links of an entry whose mirrored attributes are `attributes`. The rank of an
-/// owner that comes this way is that of its attribute alone; the next image of the entry corrects it.
-pub fn modify_links(
-    schema: &Schema,
-    dn: &Dn,
-    attributes: &MirroredAttributes,
-    modification: &Modification,
-    held: &mut Vec<Held>,
-) {
-    let mut raw = as_raw(attributes);
-    take(&mut raw, &modification.attribute);
-    raw.0.push((modification.attribute.clone(), modification.values.clone()));
-    let mapped = schema.map(dn, &raw);
-    let Some((relation, _)) = schema.link(mapped.kind, &modification.attribute) else { return };
-    let named: Vec<Link> = mapped.links.into_iter().filter(|link| link.role.relation == relation).collect();
+/// Applies `modification` to the links of an entry. The rank of an owner that comes this way is that of its
+/// attribute alone; the next image of the entry corrects it.
+pub fn modify_links(schema: &Schema, known: &KnownEntry, modification: &Modification, held: &mut Vec<Held>) {
+    let Some((relation, _)) = schema.link(known.kind, &modification.attribute) else { return };
+    let raw = RawAttributes(vec![(modification.attribute.clone(), modification.values.clone())]);
+    let named = schema.map_as(known.kind, &known.dn, &raw).links;
     match modification.operation {
         Operation::Add => add(held, named),
         Operation::Delete if modification.values.is_empty() => held.retain(|h| h.relation() != relation),

@@ -152,10 +152,10 @@ impl<M: Mirror> Rules<'_, M> {
         if is_stale(&known, delta.stamp.as_ref()) {
             return Ok(Effects::default());
         }
-        let mapped = modified(self.schema, &known.dn, &known.attributes, &delta.modifications);
+        let mapped = modified(self.schema, &known, &delta.modifications);
         let mut held = self.mirror.links(known.no)?.into_iter().map(Held::Known).collect();
         for modification in &delta.modifications {
-            modify_links(self.schema, &known.dn, &known.attributes, modification, &mut held);
+            modify_links(self.schema, &known, modification, &mut held);
         }
         let difference = Difference {
             dn: &known.dn,

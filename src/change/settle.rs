@@ -14,7 +14,7 @@ use crate::directory::{
     dn::{Dn, NameKey},
     entry::{EntryId, EntryKind, EntryRef, Rank, Relation},
     mirror::{EntryNo, KnownEntry, KnownLink, Meaning, Mirror},
-    schema::{LinkTarget, Schema},
+    schema::{LinkTarget, Role, Schema},
 };
 
 /// The names in `findings` that must be looked up in the directory before anything is said (rule 3): what
@@ -259,8 +259,8 @@ impl<M: Mirror> Facts<'_, M> {
         let came: BTreeSet<Place> = arrivals.iter().map(|(c, who)| (c.relation, identity(who))).collect();
         let went: BTreeSet<Place> =
             self.finding.went.iter().map(|w| (w.relation, identity(&w.was))).collect();
-        let touched: BTreeSet<NameKey> = (self.finding.went.iter().map(|w| w.key))
-            .chain(self.finding.came.iter().map(|c| c.key))
+        let touched: BTreeSet<(Role, NameKey)> = (self.finding.went.iter().map(|w| (w.role(), w.key)))
+            .chain(self.finding.came.iter().map(|c| (c.role(), c.key)))
             .collect();
         let mut told = BTreeSet::new();
         for gone in &self.finding.went {
@@ -282,17 +282,17 @@ impl<M: Mirror> Facts<'_, M> {
         Ok(())
     }
 
-    /// Whether the entry links to `who` by a name that neither came nor went: before and after alike.
+    /// Whether the entry links to `who` by a value that neither came nor went: before and after alike.
     fn is_linked(
         &self,
-        touched: &BTreeSet<NameKey>,
+        touched: &BTreeSet<(Role, NameKey)>,
         relation: Relation,
         who: &EntryRef,
     ) -> Result<bool, M::Error> {
         let Some(id) = who.id else { return Ok(false) };
         let Some(who) = self.mirror.by_id(id)? else { return Ok(false) };
         let links = self.mirror.links_between(self.finding.no, relation, &who)?;
-        Ok(links.iter().any(|link| !touched.contains(&link.key)))
+        Ok(links.iter().any(|link| !touched.contains(&(link.role, link.key))))
     }
 
     fn tell_link(

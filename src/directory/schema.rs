@@ -167,7 +167,9 @@ impl SchemaSettings {
     }
 
     fn filters(&self) -> impl Iterator<Item = &Filter> {
-        [&self.user_filter, &self.group_filter, &self.contact_filter, &self.disabled_filter].into_iter().flatten()
+        [&self.user_filter, &self.group_filter, &self.contact_filter, &self.disabled_filter]
+            .into_iter()
+            .flatten()
     }
 
     fn mirrored(&self) -> BTreeSet<AttributeName> {
@@ -219,6 +221,12 @@ impl Schema {
         }
     }
 
+    /// Reads what is known of an entry whose kind is settled.
+    pub fn map_as(&self, kind: EntryKind, dn: &Dn, raw: &RawAttributes) -> MappedEntry {
+        let account = if kind == EntryKind::User { self.account_key(raw) } else { None };
+        self.map_entry(kind, account, dn, raw)
+    }
+
     fn map_entry(
         &self,
         kind: EntryKind,
@@ -247,7 +255,9 @@ impl Schema {
         raw.0
             .iter()
             .filter(|(name, values)| !values.is_empty() && self.mirrored.contains(name))
-            .map(|(name, values)| (name.clone(), values.iter().map(|value| stored::to_stored(value)).collect()))
+            .map(|(name, values)| {
+                (name.clone(), values.iter().map(|value| stored::to_stored(value)).collect())
+            })
             .collect()
     }
 

@@ -166,9 +166,10 @@ impl World {
             .unresolved
             .into_iter()
             .map(|(key, dn)| {
-                let entry = self.outside.get(dn.as_str()).map(|entry| {
-                    Observed::new(image(entry, Some(Stamp::from_usn(0))), &self.context.schema)
-                });
+                let entry = self
+                    .outside
+                    .get(dn.as_str())
+                    .map(|entry| Observed::new(image(entry, Some(Stamp::from_usn(0))), &self.context.schema));
                 LookedUp { key, entry }
             })
             .collect();
@@ -575,7 +576,11 @@ async fn l17_member_unique_member_and_member_uid_are_one_membership() {
     let mut world = World::new(before).await;
     world.live(vec![Is(posix().with("memberUid", "ada").with("memberUid", "ben"))]).await;
     assert_eq!(world.told().await, ["1 member-added unix ben"]);
-    world.live(vec![Is(posix().with("memberUid", "ben").with("uniqueMember", &format!("{}#'01'B", uid("ada"))))]).await;
+    world
+        .live(vec![Is(posix()
+            .with("memberUid", "ben")
+            .with("uniqueMember", &format!("{}#'01'B", uid("ada"))))])
+        .await;
     assert_eq!(world.told().await, Vec::<String>::new(), "ada is still a member, by another attribute");
     world.live(vec![Is(posix().with("memberUid", "ben"))]).await;
     assert_eq!(world.told().await, ["1 member-removed unix ada"]);
