@@ -12,3 +12,6 @@ pub mod reason;
 pub mod recipients;
 pub mod render;
 pub mod table;
+
+#[cfg(test)]
+mod company;

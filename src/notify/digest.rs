@@ -19,10 +19,7 @@ pub struct Window<T> {
 /// Parts the `pending` notifications of one recipient, given in ingest order with the instant of their
 /// creation by our clock, into mails. A window starts at the first notification and is not extended; a
 /// `length` of zero makes one mail of each.
-pub fn windows<T>(
-    pending: impl IntoIterator<Item = (Timestamp, T)>,
-    length: Duration,
-) -> Vec<Window<T>> {
+pub fn windows<T>(pending: impl IntoIterator<Item = (Timestamp, T)>, length: Duration) -> Vec<Window<T>> {
     let mut windows: Vec<Window<T>> = Vec::new();
     for (created, notification) in pending {
         match windows.last_mut() {

@@ -131,8 +131,7 @@ struct Item {
 /// Writes the mail.
 pub fn render(content: &MailContent<'_>) -> Result<Rendered, RenderError> {
     let shown = shown(content.notices);
-    let recipient =
-        &content.notices.first().ok_or(RenderError::NothingToSay)?.notification.recipient;
+    let recipient = &content.notices.first().ok_or(RenderError::NothingToSay)?.notification.recipient;
     let reader = recipient.entry.as_ref().filter(|_| recipient.role == Role::ByRole);
     let page = Page { content, reader, why: paragraphs(content.store, &shown, reader)?, shown: &shown };
     match shown.as_slice() {
@@ -164,9 +163,11 @@ fn shown(notices: &[Notice]) -> Vec<Shown<'_>> {
                 grounds.entry(*event).or_default().push(ground);
             }
         }
-        shown.extend(events.iter().filter_map(|event| {
-            grounds.remove(&event.id).map(|grounds| Shown { event, grounds })
-        }));
+        shown.extend(
+            events
+                .iter()
+                .filter_map(|event| grounds.remove(&event.id).map(|grounds| Shown { event, grounds })),
+        );
     }
     shown
 }
@@ -223,7 +224,8 @@ impl<'a> Page<'a> {
 
     fn item(&self, shown: &Shown<'a>) -> Result<Item, RenderError> {
         let telling = self.telling(shown);
-        let line = subject(telling.mail, self.context(context! { event => self.view(shown.event, &telling) }))?;
+        let line =
+            subject(telling.mail, self.context(context! { event => self.view(shown.event, &telling) }))?;
         Ok(Item { line, event: self.event_view(shown.event, &telling) })
     }
 
@@ -259,8 +261,7 @@ impl<'a> Page<'a> {
     }
 
     fn telling(&self, shown: &Shown<'a>) -> Telling<'a> {
-        let is_own =
-            |ground: &&&Ground| ground.who.as_ref().is_some_and(|who| is_same(who, self.reader));
+        let is_own = |ground: &&&Ground| ground.who.as_ref().is_some_and(|who| is_same(who, self.reader));
         let full = shown.grounds.iter().any(|ground| is_full(ground.reason));
         let extent =
             if full { Extent::Full } else { Extent::OwnPart { show_actor: self.content.show_actor } };

@@ -168,9 +168,8 @@ impl EventView {
 
 impl Sight<'_> {
     fn by(&self, actor: &Actor) -> Option<By> {
-        let is_reader = |actor: &EntryRef| {
-            actor.id.is_some() && self.reader.is_some_and(|reader| reader.id == actor.id)
-        };
+        let is_reader =
+            |actor: &EntryRef| actor.id.is_some() && self.reader.is_some_and(|reader| reader.id == actor.id);
         match (self.extent, actor) {
             (Extent::OwnPart { show_actor: false }, Actor::Known(_) | Actor::Unknown)
             | (Extent::OwnPart { show_actor: true }, Actor::Unknown) => None,
@@ -197,10 +196,9 @@ impl AttributeView {
 fn renamed(old: &str, new: &str) -> &'static str {
     let ((old_name, old_place), (new_name, new_place)) = (name_and_place(old), name_and_place(new));
     match (old_name == new_name, old_place == new_place) {
-        (false, true) => "renamed",
         (true, false) => "moved",
         (false, false) => "renamed and moved",
-        (true, true) => "spelled differently",
+        (false | true, true) => "renamed",
     }
 }
 

@@ -43,7 +43,7 @@ fn is_unseen(c: char) -> bool {
             | '\u{FFF9}'..='\u{FFFB}'               // interlinear annotation
             | '\u{1BCA0}'..='\u{1BCA3}'             // shorthand format controls
             | '\u{1D173}'..='\u{1D17A}'             // musical format controls
-            | '\u{E0000}'..='\u{E0FFF}')            // tags and further selectors
+            | '\u{E0000}'..='\u{E0FFF}') // tags and further selectors
 }
 
 #[cfg(test)]

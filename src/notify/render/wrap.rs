@@ -118,7 +118,8 @@ mod tests {
     #[test]
     fn a_value_goes_on_under_its_beginning() {
         let text = format!("  Group         {}", ["name"; 20].join(" "));
-        let expect = format!("  Group         {}\n{:16}{}\n", ["name"; 12].join(" "), "", ["name"; 8].join(" "));
+        let expect =
+            format!("  Group         {}\n{:16}{}\n", ["name"; 12].join(" "), "", ["name"; 8].join(" "));
         check(&text, &expect);
     }
 

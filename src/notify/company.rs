@@ -1,0 +1,241 @@
+//! A small company in memory, and a shorthand for what happens in it: what the tests of the rules are
+//! written in.
+
+use std::{collections::BTreeMap, convert::Infallible, time::Duration};
+
+use uuid::Uuid;
+
+use super::options::{Copies, Options, Recipients};
+use crate::{
+    change::event::{
+        Actor, AttributeChange, Cause, Change, ChangeEvent, ChangeSet, ChangeSetId, Direction, EventId,
+        RankedRef,
+    },
+    directory::{
+        attribute::AttributeName,
+        dn::Dn,
+        entry::{EntryId, EntryKind, EntryRef, Rank},
+        mirror::{MirroredAttributes, People, Profile},
+    },
+};
+
+/// One entry per line: kind, account name, then `name=`, `mail=` (several: several values, `-`: none),
+/// `members=`, `owners=`, `language=`, `disabled`, `gone`, `never-read`.
+/// The address is account@acme.example where none is given; a group has none unless it is given.
+#[derive(Debug, Default)]
+pub(super) struct Company {
+    profiles: BTreeMap<EntryId, Profile>,
+    refs: BTreeMap<String, EntryRef>,
+    members: BTreeMap<EntryId, Vec<String>>,
+    owners: BTreeMap<EntryId, Vec<String>>,
+}
+
+impl Company {
+    pub fn new(lines: &str) -> Self {
+        let mut company = Self::default();
+        for line in lines.lines().map(str::trim).filter(|line| !line.is_empty()) {
+            company.add(line);
+        }
+        company
+    }
+
+    fn add(&mut self, line: &str) {
+        let mut words = line.split_whitespace();
+        let kind = kind(words.next().unwrap());
+        let account = words.next().unwrap();
+        let id = EntryId(Uuid::from_u128(0x1000 + self.refs.len() as u128));
+        let (class, ou) = if kind == EntryKind::Group { ("cn", "groups") } else { ("uid", "people") };
+        let dn = match kind {
+            EntryKind::Container => format!("ou={account},dc=acme,dc=example"),
+            EntryKind::User | EntryKind::Group | EntryKind::Contact => {
+                format!("{class}={account},ou={ou},dc=acme,dc=example")
+            }
+        };
+        let mut profile = Profile {
+            entry: EntryRef {
+                id: Some(id),
+                dn: Dn::parse(&dn).unwrap(),
+                kind: Some(kind),
+                name: account.to_owned(),
+            },
+            mail: match kind {
+                EntryKind::User | EntryKind::Contact => vec![format!("{account}@acme.example")],
+                EntryKind::Group | EntryKind::Container => Vec::new(),
+            },
+            account: Some(account.to_owned()),
+            language: None,
+            disabled: false,
+            attributes: MirroredAttributes::new(),
+        };
+        let mut is_here = true;
+        for word in words {
+            let list = |text: &str| text.split(',').map(str::to_owned).collect::<Vec<_>>();
+            match word.split_once('=').unwrap_or((word, "")) {
+                ("name", name) => profile.entry.name = name.replace('_', " "),
+                ("mail", "-") => profile.mail.clear(),
+                ("mail", mail) => profile.mail = list(mail),
+                ("language", language) => profile.language = Some(language.to_owned()),
+                ("members", members) => drop(self.members.insert(id, list(members))),
+                ("owners", owners) => drop(self.owners.insert(id, list(owners))),
+                ("disabled", "") => profile.disabled = true,
+                ("gone", "") => is_here = false,
+                ("never-read", "") => {
+                    is_here = false;
+                    profile.entry.id = None;
+                    profile.entry.kind = None;
+                }
+                _ => panic!("what is {word}?"),
+            }
+        }
+        self.refs.insert(account.to_owned(), profile.entry.clone());
+        if is_here {
+            self.profiles.insert(id, profile);
+        }
+    }
+
+    pub fn entry(&self, account: &str) -> EntryRef {
+        self.refs.get(account).unwrap_or_else(|| panic!("who is {account}?")).clone()
+    }
+
+    pub fn owners(&self, account: &str) -> Vec<EntryRef> {
+        let id = self.entry(account).id;
+        let owners = id.and_then(|id| self.owners.get(&id)).cloned().unwrap_or_default();
+        owners.iter().map(|owner| self.entry(owner)).collect()
+    }
+
+    pub fn members_of(&self, account: &str) -> Vec<EntryRef> {
+        let id = self.entry(account).id;
+        let members = id.and_then(|id| self.members.get(&id)).cloned().unwrap_or_default();
+        members.iter().map(|member| self.entry(member)).collect()
+    }
+
+    /// Changes separated by `;`, each `name entry [subject] [by=actor] [because-deleted]`.
+    pub fn change_set(&self, number: u128, changes: &str) -> ChangeSet {
+        let id = ChangeSetId(Uuid::from_u128(0x2_0000 + number));
+        let events = changes.split(';').enumerate().map(|(place, change)| {
+            let event = EventId(Uuid::from_u128(0x3_0000 + number * 0x1_0000 + place as u128));
+            self.event(id, event, change)
+        });
+        ChangeSet { id, events: events.collect() }
+    }
+
+    fn event(&self, change_set: ChangeSetId, id: EventId, change: &str) -> ChangeEvent {
+        let words: Vec<_> = change.split_whitespace().collect();
+        let word = |place: usize| *words.get(place).unwrap_or_else(|| panic!("{change}: too short"));
+        let entry = self.entry(word(1));
+        let subject = || self.entry(word(2));
+        let by = words.iter().find_map(|word| word.strip_prefix("by="));
+        let mut owners = self.owners(word(1));
+        let change = match word(0) {
+            "member-added" => Change::MemberAdded { member: subject() },
+            "member-removed" => Change::MemberRemoved { member: subject() },
+            "owner-added" => Change::OwnerAdded { owner: subject(), rank: Rank::Primary },
+            "owner-removed" => Change::OwnerRemoved { owner: subject(), rank: Rank::Primary },
+            "manager-added" => Change::ManagerChanged {
+                manager: subject(),
+                direction: Direction::Added,
+                rank: Rank::Primary,
+            },
+            "manager-removed" => Change::ManagerChanged {
+                manager: subject(),
+                direction: Direction::Removed,
+                rank: Rank::Additional,
+            },
+            "object-created" => Change::ObjectCreated,
+            "object-deleted" => {
+                let last_members = self.members_of(word(1));
+                Change::ObjectDeleted {
+                    last_member_count: last_members.len() as u64,
+                    last_members,
+                    last_groups: Vec::new(),
+                }
+            }
+            "object-renamed" => {
+                let rest = entry.dn.as_str().split_once(',').unwrap().1.to_owned();
+                Change::ObjectRenamed { old_dn: Dn::parse(&format!("cn=former,{rest}")).unwrap() }
+            }
+            "attributes-changed" => Change::AttributesChanged {
+                attributes: vec![AttributeChange {
+                    name: AttributeName::new("telephoneNumber"),
+                    old: vec!["+49 30 1234".to_owned()],
+                    new: vec!["+49 30 9876".to_owned(), "+49 30 9877".to_owned()],
+                }],
+            },
+            other => panic!("what is {other}?"),
+        };
+        if let Change::OwnerAdded { owner, .. } | Change::OwnerRemoved { owner, .. } = &change
+            && !owners.contains(owner)
+        {
+            owners.push(owner.clone());
+        }
+        let second = i64::try_from(id.0.as_u128() & 0xffff).unwrap();
+        let time = jiff::Timestamp::from_second(1_785_153_780 + second * 60).unwrap();
+        ChangeEvent {
+            id,
+            change_set,
+            time,
+            seen: time,
+            entry,
+            change,
+            actor: by.map_or(Actor::Unknown, |by| Actor::Known(self.entry(by))),
+            cause: if words.contains(&"because-deleted") { Cause::Consequence } else { Cause::Directory },
+            owners: owners.into_iter().map(|entry| RankedRef { entry, rank: Rank::Primary }).collect(),
+            managers: Vec::new(),
+        }
+    }
+}
+
+impl People for Company {
+    type Error = Infallible;
+
+    fn profile(&self, id: EntryId) -> Result<Option<Profile>, Infallible> {
+        Ok(self.profiles.get(&id).cloned())
+    }
+
+    fn members(&self, group: EntryId, limit: usize) -> Result<Vec<EntryRef>, Infallible> {
+        let members = self.members.get(&group).map_or(&[][..], Vec::as_slice);
+        Ok(members.iter().take(limit).map(|member| self.entry(member)).collect())
+    }
+}
+
+fn kind(word: &str) -> EntryKind {
+    match word {
+        "user" => EntryKind::User,
+        "group" => EntryKind::Group,
+        "contact" => EntryKind::Contact,
+        "container" => EntryKind::Container,
+        other => panic!("what is a {other}?"),
+    }
+}
+
+/// The boxes that are ticked, separated by spaces; also `to=`, `cc=`, `all-changes`, `limit=`,
+/// `disabled-too`, `domains=`.
+pub(super) fn options(words: &str) -> Options {
+    let mut options = Options {
+        owner: false,
+        added_members: false,
+        removed_members: false,
+        recipients: Recipients { to: Vec::new(), cc: Vec::new(), copy: Copies::Notifications },
+        digest_window: Duration::from_secs(10),
+        group_expansion_limit: 1000,
+        notify_disabled_accounts: false,
+        recipient_domains: std::collections::BTreeSet::new(),
+        show_actor: true,
+    };
+    for word in words.split_whitespace() {
+        let addresses = |list: &str| list.split(',').map(|address| address.parse().unwrap()).collect();
+        match word.split_once('=').unwrap_or((word, "")) {
+            ("owner", "") => options.owner = true,
+            ("added_members", "") => options.added_members = true,
+            ("removed_members", "") => options.removed_members = true,
+            ("to", list) => options.recipients.to = addresses(list),
+            ("cc", list) => options.recipients.cc = addresses(list),
+            ("all-changes", "") => options.recipients.copy = Copies::AllChanges,
+            ("limit", limit) => options.group_expansion_limit = limit.parse().unwrap(),
+            ("disabled-too", "") => options.notify_disabled_accounts = true,
+            ("domains", list) => options.recipient_domains = list.split(',').map(str::to_owned).collect(),
+            _ => panic!("what is {word}?"),
+        }
+    }
+    options
+}
