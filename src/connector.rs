@@ -1,3 +1,164 @@
-//! The only code that sees the LDAP crate.
+//! The only code that sees the LDAP crate: everything that concerns the network towards a directory, and the
+//! protocol spoken there. It hands out the vocabulary of [`crate::directory`] and nothing of LDAP.
+//!
+//! ```text
+//!  socket ─► transport ─► guard ─► ldap3 ─► session ─► feed ─► FeedEvent
+//!            TCP, TLS     checks   codec    bind,      what the
+//!                         shapes            heartbeat  messages mean
+//! ```
+//!
+//! [`Connector::run`] follows a directory for as long as the daemon lives; [`Lookup`] answers questions on a
+//! connection of its own; [`Connector::probe`] tells `check` what there is.
 
+mod controls;
+mod decode;
+mod error;
+mod feed;
+mod guard;
+mod lookup;
+mod probe;
+mod reconnect;
+mod session;
 pub mod settings;
+mod timing;
+mod transport;
+mod wanted;
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+pub use self::{
+    decode::DecodeError,
+    error::{Answer, ConnectorError, Disposition, Failure, Problem, code_name},
+    feed::{Feed, Gone, Outlet, Progress},
+    guard::{Ended, ber::Malformed},
+    lookup::Lookup,
+    probe::{Probe, ServerKind, SizeLimit},
+    session::Session,
+    timing::{RetryRange, Timing},
+};
+use self::{settings::ConnectorSettings, wanted::WantedAttributes};
+use crate::directory::{attribute::AttributeName, batch::Batch, checkpoint::Checkpoint};
+
+/// One directory, and what is read of it.
+#[derive(Debug, Clone)]
+pub struct Connector {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    settings: ConnectorSettings,
+    wanted: WantedAttributes,
+    timing: Timing,
+    /// Index of the URL that the feed is connected to: look-ups ask the same server, which knows what the
+    /// feed has shown.
+    in_use: AtomicUsize,
+}
+
+impl Connector {
+    /// `attributes` is the allow-list: what is not in it is not read.
+    pub fn new(settings: ConnectorSettings, attributes: Vec<AttributeName>, timing: Timing) -> Self {
+        let wanted = WantedAttributes::new(attributes);
+        Self { shared: Arc::new(Shared { settings, wanted, timing, in_use: AtomicUsize::new(0) }) }
+    }
+
+    /// For questions beside the feed. Connects when it is first asked.
+    pub fn lookup(&self) -> Lookup {
+        Lookup::new(self.clone())
+    }
+
+    fn settings(&self) -> &ConnectorSettings {
+        &self.shared.settings
+    }
+
+    /// Tries `work` with each URL in turn, beginning with `first`, until it succeeds.
+    async fn with_each_url<T>(
+        &self,
+        first: usize,
+        mut work: impl AsyncFnMut(usize) -> Result<T, ConnectorError>,
+    ) -> Result<T, ConnectorError> {
+        let count = self.settings().urls.len();
+        let mut failed: Option<ConnectorError> = None;
+        for offset in 0..count {
+            match work((first + offset) % count).await {
+                Ok(done) => return Ok(done),
+                Err(error) => {
+                    failed = Some(match failed {
+                        Some(before) => before.and(error),
+                        None => error,
+                    });
+                }
+            }
+        }
+        Err(failed.expect("there is always one URL"))
+    }
+
+    async fn open(&self, index: usize) -> Result<Session, ConnectorError> {
+        let url = self.url(index);
+        Session::open(url, self.settings(), self.shared.timing)
+            .await
+            .map_err(|problem| ConnectorError::new(url.clone(), problem))
+    }
+
+    fn url(&self, index: usize) -> &settings::ServerUrl {
+        self.settings().urls.get(index).expect("the index is below the number of URLs")
+    }
+
+    fn url_in_use(&self) -> usize {
+        self.shared.in_use.load(Ordering::Relaxed)
+    }
+}
+
+/// What [`Connector::run`] tells, in order.
+#[derive(Debug)]
+pub enum FeedEvent {
+    /// A connection is about to be opened.
+    Connecting,
+    /// A server took us in, and its base can be read. The batches that follow come from it.
+    Connected {
+        /// As configured.
+        url: String,
+        /// By its root DSE.
+        kind: ServerKind,
+        /// What the batches are relative to.
+        basis: Basis,
+    },
+    /// See [`Feed`] for what a batch promises.
+    Batch(Batch),
+    /// The connection failed, or could not be made.
+    Failed {
+        /// With URL and causes; may be logged and shown.
+        error: String,
+        /// What is done about it.
+        disposition: Disposition,
+        /// `None`: nothing more will come.
+        retry_in: Option<Duration>,
+    },
+}
+
+/// What the refresh of a connection is relative to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Basis {
+    /// The stored checkpoint: what happened since.
+    Checkpoint,
+    /// Nothing was stored: everything there is.
+    Nothing,
+    /// The server no longer knows the changes since the checkpoint: everything there is.
+    CheckpointRefused,
+    /// The server went back in time (restored from a copy?): everything there is, and nothing of it may be
+    /// told without a person's word.
+    WentBack,
+}
+
+/// Where what was handed on is stored.
+pub trait CheckpointSource: Send + Sync {
+    /// The newest checkpoint that is *stored*: what is still queued will be read again. `None`: there is
+    /// none.
+    fn checkpoint(&self) -> impl Future<Output = Option<Checkpoint>> + Send;
+}

@@ -1,6 +1,6 @@
 //! What the configuration says of a directory server, checked.
 
-use std::path::PathBuf;
+use std::{fmt, path::PathBuf};
 
 use secrecy::SecretString;
 
@@ -41,6 +41,21 @@ pub enum ServerUrl {
         /// Absolute.
         path: PathBuf,
     },
+}
+
+impl fmt::Display for ServerUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (scheme, host, port) = match self {
+            Self::Ldap { host, port } => ("ldap", host, port),
+            Self::Ldaps { host, port } => ("ldaps", host, port),
+            Self::Ldapi { path } => return write!(f, "ldapi://{}", path.display()),
+        };
+        if host.contains(':') {
+            write!(f, "{scheme}://[{host}]:{port}")
+        } else {
+            write!(f, "{scheme}://{host}:{port}")
+        }
+    }
 }
 
 /// RFC 4513: how the connection says who it is.

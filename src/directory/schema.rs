@@ -126,6 +126,8 @@ pub struct Schema {
     /// is decided on what was read, and kept.
     mirrored: BTreeSet<AttributeName>,
     dummies: BTreeSet<NameKey>,
+    /// Of the empty DN.
+    root: NameKey,
 }
 
 /// What the values of a link attribute are.
@@ -193,7 +195,7 @@ impl Schema {
         settings.check()?;
         let mirrored = settings.mirrored();
         let dummies = settings.dummy_members.iter().map(Dn::key).collect();
-        Ok(Self { settings, mirrored, dummies })
+        Ok(Self { settings, mirrored, dummies, root: Dn::root().key() })
     }
 
     /// What to ask the server for: each once, none of them sensitive.

@@ -58,8 +58,8 @@ impl Schema {
     /// The dummy members of the settings, and the empty DN, which many take for the same end.
     fn is_nobody(&self, relation: Relation, key: NameKey) -> bool {
         match relation {
-            Relation::Member => self.dummies.contains(&key) || key == Dn::root().key(),
-            Relation::Owner | Relation::Manager => key == Dn::root().key(),
+            Relation::Member => key == self.root || self.dummies.contains(&key),
+            Relation::Owner | Relation::Manager => key == self.root,
         }
     }
 }

@@ -1,0 +1,144 @@
+//! RFC 4533, refreshAndPersist.
+
+mod content;
+
+use std::time::Duration;
+
+use ldap3::Scope;
+use tokio::time::Instant;
+
+use self::content::{Content, Flow, Message, Resumed};
+use super::{Feed, Outlet};
+use crate::{
+    connector::{
+        controls::{SyncInfo, SyncState, sync_request},
+        decode::Entry,
+        error::{Answer, Problem, code},
+        session::{Event, Search, Session, Stream},
+        settings::Bind,
+        timing::Timing,
+        wanted::WantedAttributes,
+    },
+    directory::{
+        checkpoint::{Checkpoint, Mechanism},
+        dn::Dn,
+    },
+};
+
+/// Follows one search base.
+#[derive(Debug)]
+pub struct Syncrepl<'a> {
+    /// Where the watched tree begins.
+    pub base: &'a Dn,
+    /// What is asked for.
+    pub wanted: &'a WantedAttributes,
+    /// For the advice on limits.
+    pub bind: &'a Bind,
+    /// Waits.
+    pub timing: Timing,
+}
+
+impl Feed for Syncrepl<'_> {
+    async fn follow(
+        &self,
+        session: &mut Session,
+        from: Option<Checkpoint>,
+        outlet: &mut Outlet,
+    ) -> Result<(), Problem> {
+        let cookie = from.map(|Checkpoint { mechanism: Mechanism::Syncrepl, bytes }| bytes);
+        let resumed = if cookie.is_some() { Resumed::FromCookie } else { Resumed::FromNothing };
+        let mut content = Content::new(resumed, session.identity().cloned());
+        let mut stream = session.follow("search", self.search(cookie)).await?;
+        loop {
+            let until = content.is_refreshing().then(|| Instant::now() + self.timing.refresh);
+            let Some(first) = session.next(&mut stream, until).await? else {
+                return Err(Problem::TimedOut { awaited: "refresh", limit: self.timing.refresh });
+            };
+            self.gather(session, &mut stream, &mut content, first).await?;
+            for batch in content.take_batches() {
+                if outlet.hand_on(batch).await.is_err() {
+                    return Ok(());
+                }
+            }
+            session.rested();
+        }
+    }
+}
+
+impl Syncrepl<'_> {
+    /// The size limit asked for is the largest there is: slapd then grants the account's hard limit, where
+    /// without one it grants the soft limit, which is lower.
+    fn search(&self, cookie: Option<Vec<u8>>) -> Search {
+        Search {
+            base: self.base.as_str().to_owned(),
+            scope: Scope::Subtree,
+            filter: "(objectClass=*)".to_owned(),
+            attributes: self.wanted.requested(),
+            controls: sync_request(cookie),
+            size_limit: i32::MAX,
+        }
+    }
+
+    /// Takes `first` and what follows it closely, so that many changes share one batch and a single one is
+    /// handed on at once. A refresh is told as a whole at its end; there is time to fill the batches.
+    async fn gather(
+        &self,
+        session: &mut Session,
+        stream: &mut Stream,
+        content: &mut Content,
+        first: Event,
+    ) -> Result<(), Problem> {
+        let mut flow = self.take(session, content, first)?;
+        let until = Instant::now() + self.patience(content);
+        while flow == Flow::Room {
+            let next = if content.is_refreshing() {
+                session.next(stream, Some(until)).await?
+            } else {
+                session.next_ready(stream).await?
+            };
+            let Some(event) = next else { return Ok(()) };
+            flow = self.take(session, content, event)?;
+        }
+        Ok(())
+    }
+
+    fn patience(&self, content: &Content) -> Duration {
+        if content.is_refreshing() { self.timing.gather } else { Duration::ZERO }
+    }
+
+    fn take(&self, session: &Session, content: &mut Content, event: Event) -> Result<Flow, Problem> {
+        let item = match event {
+            Event::Item(item) => item,
+            Event::End(answer) => return Err(self.ended(answer, content, session)),
+        };
+        if item.is_ref() {
+            return content.accept(Message::Reference);
+        }
+        if item.is_intermediate() {
+            return match SyncInfo::read(&item.0)? {
+                Some(info) => content.accept(Message::Info(info)),
+                None => Ok(Flow::Room),
+            };
+        }
+        let sync = SyncState::find(&item.1)?;
+        let entry = Entry::decode(item.0, self.wanted)?;
+        content.accept(Message::Entry(sync, entry))
+    }
+
+    /// A search that follows the content ends only when something is wrong.
+    fn ended(&self, answer: Answer, content: &Content, session: &Session) -> Problem {
+        match answer.code {
+            code::TIME_LIMIT_EXCEEDED | code::SIZE_LIMIT_EXCEEDED | code::ADMIN_LIMIT_EXCEEDED => {
+                Problem::LimitReached { answer, who: session.who(self.bind) }
+            }
+            code::REFERRAL => Problem::Referral,
+            code::UNAVAILABLE_CRITICAL_EXTENSION => Problem::SyncUnavailable(Some(answer)),
+            code::NO_SUCH_OBJECT | code::INSUFFICIENT_ACCESS_RIGHTS | code::INVALID_DN_SYNTAX => {
+                Problem::BaseUnreadable { base: self.base.to_string(), answer: Some(answer) }
+            }
+            code::SYNC_REFRESH_REQUIRED => Problem::CheckpointRefused(answer),
+            code::UNWILLING_TO_PERFORM if content.resumed() == Resumed::FromCookie => Problem::WentBack(answer),
+            _ => Problem::SearchEnded(answer),
+        }
+    }
+}

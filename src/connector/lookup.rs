@@ -1,0 +1,174 @@
+//! Questions beside the feed, on a connection of their own.
+
+use std::sync::Arc;
+
+use futures_util::{StreamExt, TryStreamExt, stream};
+use ldap3::{Ldap, LdapError, Scope};
+
+use super::{
+    Connector, ConnectorError,
+    decode::{DecodeError, Entry},
+    error::{Answer, Problem, code},
+    session::{Found, Search, Session},
+    settings::ServerUrl,
+    wanted::WantedAttributes,
+};
+use crate::directory::{
+    batch::{Image, Origin},
+    dn::Dn,
+    entry::{EntryId, Stamp},
+    time::csn_time,
+};
+
+/// Searches in flight at once.
+const IN_FLIGHT: usize = 32;
+
+/// Reads single entries as they are now. It connects when it is asked, again when the connection has died,
+/// and every question has a limit.
+#[derive(Debug)]
+pub struct Lookup {
+    connector: Connector,
+    open: Option<Open>,
+}
+
+struct Open {
+    session: Session,
+    url: ServerUrl,
+}
+
+impl std::fmt::Debug for Open {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Open").field("url", &self.url).finish_non_exhaustive()
+    }
+}
+
+impl Lookup {
+    pub(super) fn new(connector: Connector) -> Self {
+        Self { connector, open: None }
+    }
+
+    /// The entry named `dn`. `None`: there is none that we may read.
+    pub async fn entry(&mut self, dn: &Dn) -> Result<Option<Image>, ConnectorError> {
+        let mut found = self.entries(std::slice::from_ref(dn)).await?;
+        Ok(found.pop().flatten())
+    }
+
+    /// The entries named `dns`, in their order, many questions at a time.
+    pub async fn entries(&mut self, dns: &[Dn]) -> Result<Vec<Option<Image>>, ConnectorError> {
+        let attributes = self.connector.shared.wanted.requested();
+        let searches = dns.iter().map(|dn| Search::entry(dn.as_str(), Arc::clone(&attributes))).collect();
+        self.ask(searches).await
+    }
+
+    /// The entry `id`, wherever below `base` it is.
+    pub async fn entry_by_id(&mut self, id: EntryId, base: &Dn) -> Result<Option<Image>, ConnectorError> {
+        let search = Search {
+            scope: Scope::Subtree,
+            filter: format!("(entryUUID={id})"),
+            ..Search::entry(base.as_str(), self.connector.shared.wanted.requested())
+        };
+        let mut found = self.ask(vec![search]).await?;
+        Ok(found.pop().flatten())
+    }
+
+    /// Ends the connection, if there is one.
+    pub async fn close(&mut self) {
+        if let Some(open) = self.open.take() {
+            open.session.close().await;
+        }
+    }
+
+    /// A connection that was open before may have died unnoticed, so its failure is tried once more.
+    async fn ask(&mut self, searches: Vec<Search>) -> Result<Vec<Option<Image>>, ConnectorError> {
+        if searches.is_empty() {
+            return Ok(Vec::new());
+        }
+        if let Some(open) = self.open.take()
+            && let Ok(found) = self.ask_on(open, searches.clone()).await
+        {
+            return Ok(found);
+        }
+        let open = self.connect().await?;
+        self.ask_on(open, searches).await
+    }
+
+    async fn connect(&self) -> Result<Open, ConnectorError> {
+        let connector = &self.connector;
+        let open = async |index| {
+            let session = connector.open(index).await?;
+            Ok(Open { session, url: connector.url(index).clone() })
+        };
+        connector.with_each_url(connector.url_in_use(), open).await
+    }
+
+    /// Keeps the connection if it is still good.
+    async fn ask_on(
+        &mut self,
+        mut open: Open,
+        searches: Vec<Search>,
+    ) -> Result<Vec<Option<Image>>, ConnectorError> {
+        match self.read(&mut open.session, searches).await {
+            Ok(found) => {
+                self.open = Some(open);
+                Ok(found)
+            }
+            Err(problem) => Err(ConnectorError::new(open.url, problem)),
+        }
+    }
+
+    async fn read(
+        &self,
+        session: &mut Session,
+        searches: Vec<Search>,
+    ) -> Result<Vec<Option<Image>>, Problem> {
+        let mut images = Vec::with_capacity(searches.len());
+        // A limit for each handful, as a limit for all would depend on how many there are.
+        let mut rest = searches.into_iter();
+        loop {
+            let some: Vec<Search> = rest.by_ref().take(IN_FLIGHT).collect();
+            if some.is_empty() {
+                return Ok(images);
+            }
+            let ldap = session.handle();
+            let found = session.call("look-up", side_by_side(ldap, some)).await?;
+            for found in found {
+                images.push(image(found, &self.connector.shared.wanted)?);
+            }
+        }
+    }
+}
+
+async fn side_by_side(ldap: Ldap, searches: Vec<Search>) -> Result<Vec<Found>, LdapError> {
+    stream::iter(searches)
+        .map(|search| search.gather(ldap.clone(), 1))
+        .buffered(IN_FLIGHT)
+        .try_collect()
+        .await
+}
+
+fn image(found: Found, wanted: &WantedAttributes) -> Result<Option<Image>, Problem> {
+    if let Some(item) = found.entries.into_iter().next() {
+        return Ok(Some(image_of(Entry::decode(item.0, wanted)?)?));
+    }
+    match found.answer.code {
+        // A name that is no DN to the server names nothing; what a referral names is not ours to read.
+        code::SUCCESS
+        | code::NO_SUCH_OBJECT
+        | code::INVALID_DN_SYNTAX
+        | code::INSUFFICIENT_ACCESS_RIGHTS
+        | code::REFERRAL => Ok(None),
+        _ => Err(refused(found.answer)),
+    }
+}
+
+fn refused(answer: Answer) -> Problem {
+    Problem::Refused { request: "look-up", answer }
+}
+
+fn image_of(entry: Entry) -> Result<Image, DecodeError> {
+    let dn = entry.dn.map_err(|_| DecodeError::Entry("a readable name"))?;
+    let Some(id) = entry.uuid else { return Err(DecodeError::NoEntryUuid { dn }) };
+    let time = entry.csn.as_deref().and_then(|csn| csn_time(csn).ok());
+    let stamp = entry.csn.as_deref().map(Stamp::from_csn);
+    Ok(Image { id, dn, stamp, origin: Origin { time, actor: None }, attributes: entry.attributes })
+}

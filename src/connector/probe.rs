@@ -1,0 +1,254 @@
+//! What there is to know about a server before it is followed.
+
+use std::sync::Arc;
+
+use ldap3::Scope;
+
+use super::{
+    Connector, ConnectorError,
+    controls::SYNC_REQUEST,
+    decode::Entry,
+    error::{Answer, Problem, code},
+    session::{Event, Search, Session},
+    wanted::WantedAttributes,
+};
+use crate::directory::{attribute::AttributeName, dn::Dn};
+
+const ROOT_DSE: [&str; 7] = [
+    "objectclass",
+    "namingcontexts",
+    "supportedcontrol",
+    "supportedextension",
+    "structuralobjectclass",
+    "vendorname",
+    "vendorversion",
+];
+/// The largest limit that slapd does not take for "as much as I may have".
+const ALMOST_ALL: i32 = i32::MAX - 1;
+
+/// Which server software answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ServerKind {
+    /// slapd.
+    OpenLdap,
+    /// Anything else, or a root DSE that we may not read.
+    Other,
+}
+
+/// Whether searches are cut off.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SizeLimit {
+    /// The account may read any number of entries at once.
+    None,
+    /// There is a limit, above the number of entries there are now.
+    AboveContent,
+    /// There is a limit and it hides entries; with what `olcLimits` begins with for the account.
+    Hides {
+        /// For example `dn.exact="cn=dirherald,dc=acme"`.
+        who: String,
+    },
+}
+
+/// Facts about one server, as far as the account may see them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Probe {
+    /// As configured.
+    pub url: String,
+    /// By the root DSE.
+    pub kind: ServerKind,
+    /// Empty where the server does not say.
+    pub vendor: String,
+    /// Whom the server takes us for. `None`: anonymous, or it does not say.
+    pub identity: Option<Dn>,
+    /// As the root DSE has them.
+    pub naming_contexts: Vec<String>,
+    /// OIDs.
+    pub supported_controls: Vec<String>,
+    /// OIDs.
+    pub supported_extensions: Vec<String>,
+    /// RFC 4533, in the root DSE.
+    pub offers_sync: bool,
+    /// What the server says when the base is read. `None`: it can be read.
+    pub base_refused: Option<Answer>,
+    /// On the base: without it an entry found by DN cannot be told apart from others.
+    pub entry_uuid_visible: bool,
+    /// On the base: without it replays cannot be told apart from changes, and nobody is known as actor.
+    pub entry_csn_visible: bool,
+    /// Whether some group shows a member. `None`: no group with members is to be seen.
+    pub members_visible: Option<bool>,
+    /// Whether all of the tree can be read at once.
+    pub size_limit: SizeLimit,
+}
+
+impl Connector {
+    /// Looks at the first server that can be reached. `members` are the attributes that hold members.
+    pub async fn probe(&self, members: &[AttributeName]) -> Result<Probe, ConnectorError> {
+        self.with_each_url(0, async |index| {
+            let mut session = self.open(index).await?;
+            let probed = self.look_around(&mut session, members).await;
+            session.close().await;
+            let url = self.url(index);
+            match probed {
+                Ok(probe) => Ok(Probe { url: url.to_string(), ..probe }),
+                Err(problem) => Err(ConnectorError::new(url.clone(), problem)),
+            }
+        })
+        .await
+    }
+
+    async fn look_around(&self, session: &mut Session, members: &[AttributeName]) -> Result<Probe, Problem> {
+        let root = session.root_dse().await?;
+        let base = session.base(&self.settings().base_dn).await?;
+        let (base_refused, base) = match base {
+            Ok(entry) => (None, Some(entry)),
+            Err(answer) => (Some(answer), None),
+        };
+        Ok(Probe {
+            url: String::new(),
+            kind: root.kind(),
+            vendor: root.vendor(),
+            identity: session.identity().cloned(),
+            naming_contexts: root.values("namingcontexts"),
+            offers_sync: root.offers_sync(),
+            supported_controls: root.values("supportedcontrol"),
+            supported_extensions: root.values("supportedextension"),
+            entry_uuid_visible: base.as_ref().is_some_and(|entry| entry.uuid.is_some()),
+            entry_csn_visible: base.as_ref().is_some_and(|entry| entry.csn.is_some()),
+            members_visible: self.members_visible(session, members).await?,
+            size_limit: self.size_limit(session).await?,
+            base_refused,
+        })
+    }
+
+    /// A filter on presence may find what cannot be read.
+    async fn members_visible(
+        &self,
+        session: &mut Session,
+        members: &[AttributeName],
+    ) -> Result<Option<bool>, Problem> {
+        if members.is_empty() {
+            return Ok(None);
+        }
+        let present: String = members.iter().map(|name| format!("({name}=*)")).collect();
+        let wanted = WantedAttributes::new(members.to_vec());
+        let search = Search {
+            scope: Scope::Subtree,
+            filter: format!("(|{present})"),
+            size_limit: 1,
+            ..Search::entry(self.settings().base_dn.as_str(), wanted.requested())
+        };
+        let found = session.find("search for a group", search, 1).await?;
+        let Some(item) = found.entries.into_iter().next() else { return Ok(None) };
+        Ok(Some(!Entry::decode(item.0, &wanted)?.attributes.0.is_empty()))
+    }
+
+    /// slapd refuses a search that asks for more than the account's hard limit, whatever it would find.
+    async fn size_limit(&self, session: &mut Session) -> Result<SizeLimit, Problem> {
+        let base = self.settings().base_dn.as_str();
+        let no_attributes: Arc<[String]> = Arc::from(["1.1".to_owned()]);
+        let ask = Search { size_limit: ALMOST_ALL, ..Search::entry(base, Arc::clone(&no_attributes)) };
+        if session.find("limits", ask, 1).await?.answer.code != code::ADMIN_LIMIT_EXCEEDED {
+            return Ok(SizeLimit::None);
+        }
+        let count = Search {
+            scope: Scope::Subtree,
+            size_limit: i32::MAX,
+            ..Search::entry(base, no_attributes)
+        };
+        let mut counted = session.follow("limits", count).await?;
+        loop {
+            match session.next(&mut counted, None).await? {
+                Some(Event::End(answer)) if answer.code == code::SUCCESS => {
+                    return Ok(SizeLimit::AboveContent);
+                }
+                Some(Event::End(_)) => {
+                    return Ok(SizeLimit::Hides { who: session.who(&self.settings().bind) });
+                }
+                Some(Event::Item(_)) | None => (),
+            }
+        }
+    }
+}
+
+/// The root DSE (RFC 4512, section 5.1).
+struct RootDse(Entry);
+
+impl RootDse {
+    fn values(&self, name: &str) -> Vec<String> {
+        let values = self.0.attributes.values(name);
+        values.iter().map(|value| String::from_utf8_lossy(value).into_owned()).collect()
+    }
+
+    fn has(&self, name: &str, value: &str) -> bool {
+        self.values(name).iter().any(|known| known.eq_ignore_ascii_case(value))
+    }
+
+    fn kind(&self) -> ServerKind {
+        let marked = |name| self.has(name, "OpenLDAProotDSE");
+        if marked("structuralobjectclass") || marked("objectclass") {
+            ServerKind::OpenLdap
+        } else {
+            ServerKind::Other
+        }
+    }
+
+    fn vendor(&self) -> String {
+        [self.values("vendorname"), self.values("vendorversion")].concat().join(" ")
+    }
+
+    fn offers_sync(&self) -> bool {
+        self.has("supportedcontrol", SYNC_REQUEST)
+    }
+
+    /// A server that hides its root DSE says nothing.
+    fn is_hidden(&self) -> bool {
+        self.0.attributes.0.is_empty()
+    }
+}
+
+impl Session {
+    async fn root_dse(&mut self) -> Result<RootDse, Problem> {
+        let wanted = WantedAttributes::new(ROOT_DSE.map(AttributeName::new).into());
+        let found = self.find("root DSE", Search::entry("", wanted.requested()), 1).await?;
+        let entry = match found.entries.into_iter().next() {
+            Some(item) => Entry::decode(item.0, &wanted)?,
+            None => Entry::empty(),
+        };
+        Ok(RootDse(entry))
+    }
+
+    /// The base, or what the server says instead.
+    async fn base(&mut self, base: &Dn) -> Result<Result<Entry, Answer>, Problem> {
+        let wanted = WantedAttributes::new(Vec::new());
+        let found = self.find("search base", Search::entry(base.as_str(), wanted.requested()), 1).await?;
+        match found.entries.into_iter().next() {
+            Some(item) => Ok(Ok(Entry::decode(item.0, &wanted)?)),
+            None => Ok(Err(found.answer)),
+        }
+    }
+
+    /// Fails early, and with the right words, where the sync control is not offered.
+    pub(super) async fn require_sync(&mut self) -> Result<ServerKind, Problem> {
+        let root = self.root_dse().await?;
+        if root.offers_sync() || root.is_hidden() {
+            Ok(root.kind())
+        } else {
+            Err(Problem::SyncUnavailable(None))
+        }
+    }
+
+    /// M25: an unreadable base must never look like an empty one.
+    pub(super) async fn require_base(&mut self, base: &Dn) -> Result<(), Problem> {
+        match self.base(base).await? {
+            Ok(_) => Ok(()),
+            Err(answer) => Err(match answer.code {
+                code::SUCCESS => Problem::BaseUnreadable { base: base.to_string(), answer: None },
+                code::NO_SUCH_OBJECT | code::INSUFFICIENT_ACCESS_RIGHTS | code::INVALID_DN_SYNTAX => {
+                    Problem::BaseUnreadable { base: base.to_string(), answer: Some(answer) }
+                }
+                code::REFERRAL => Problem::Referral,
+                _ => Problem::Refused { request: "search base", answer },
+            }),
+        }
+    }
+}

@@ -1,0 +1,281 @@
+//! Follows a directory for ever: connects, feeds, and when that fails waits and tries again.
+
+use std::time::Duration;
+
+use backon::{BackoffBuilder, ExponentialBuilder};
+use tokio::{sync::mpsc, time::Instant};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    Basis, CheckpointSource, Connector, ConnectorError, Disposition, FeedEvent,
+    error::Problem,
+    feed::{Feed, Outlet, Progress, syncrepl::Syncrepl},
+    session::Session,
+    timing::{RetryRange, Timing},
+};
+use crate::directory::checkpoint::Checkpoint;
+
+/// Somebody wants it to end: no error.
+struct Stopped;
+
+impl Connector {
+    /// Follows the directory until `cancel` is cancelled or `out` is closed, which is `Ok`. `Err`: trying
+    /// again would be of no use ([`Disposition::Stop`]); it was told before as [`FeedEvent::Failed`].
+    ///
+    /// The checkpoint is asked for anew before each connection.
+    pub async fn run(
+        self,
+        checkpoints: impl CheckpointSource,
+        out: mpsc::Sender<FeedEvent>,
+        cancel: CancellationToken,
+    ) -> Result<(), ConnectorError> {
+        let mut retries = Retries::new(&self.shared.timing);
+        let mut doubt = Doubt::default();
+        loop {
+            if out.send(FeedEvent::Connecting).await.is_err() {
+                return Ok(());
+            }
+            let mut outlet = Outlet::new(out.clone());
+            let from = checkpoints.checkpoint().await;
+            let (from, basis) = doubt.begin(from);
+            let failed = match self.attempt(from, basis, &out, &mut outlet, &cancel).await {
+                Ok(Stopped) => return Ok(()),
+                Err(error) => error,
+            };
+            if outlet.progress() == Progress::Live {
+                retries = Retries::new(&self.shared.timing);
+                doubt = Doubt::default();
+            }
+            let disposition = doubt.weigh(&failed, self.shared.timing.went_back);
+            let retry_in = retries.after(&disposition);
+            let event = FeedEvent::Failed { error: failed.to_string(), disposition, retry_in };
+            if out.send(event).await.is_err() {
+                return Ok(());
+            }
+            let Some(wait) = retry_in else { return Err(failed) };
+            tokio::select! {
+                () = tokio::time::sleep(wait) => (),
+                () = cancel.cancelled() => return Ok(()),
+                () = out.closed() => return Ok(()),
+            }
+        }
+    }
+
+    /// One attempt over all URLs. A server that fails before it showed anything makes room for the next; a
+    /// wrong password does not, as every server would count it.
+    async fn attempt(
+        &self,
+        from: Option<Checkpoint>,
+        basis: Basis,
+        out: &mpsc::Sender<FeedEvent>,
+        outlet: &mut Outlet,
+        cancel: &CancellationToken,
+    ) -> Result<Stopped, ConnectorError> {
+        let mut failed: Option<ConnectorError> = None;
+        for index in 0..self.settings().urls.len() {
+            let error = match self.attempt_one(index, from.clone(), basis, out, outlet, cancel).await {
+                Ok(stopped) => return Ok(stopped),
+                Err(problem) => problem,
+            };
+            let is_last = outlet.progress() != Progress::Nothing || matches!(error, Problem::BindRefused(_));
+            let error = ConnectorError::new(self.url(index).clone(), error);
+            let so_far = match failed {
+                Some(before) => before.and(error),
+                None => error,
+            };
+            if is_last {
+                return Err(so_far);
+            }
+            failed = Some(so_far);
+        }
+        Err(failed.expect("there is always one URL"))
+    }
+
+    async fn attempt_one(
+        &self,
+        index: usize,
+        from: Option<Checkpoint>,
+        basis: Basis,
+        out: &mpsc::Sender<FeedEvent>,
+        outlet: &mut Outlet,
+        cancel: &CancellationToken,
+    ) -> Result<Stopped, Problem> {
+        let url = self.url(index);
+        let opened = tokio::select! {
+            biased;
+            () = cancel.cancelled() => return Ok(Stopped),
+            () = out.closed() => return Ok(Stopped),
+            opened = Session::open(url, self.settings(), self.shared.timing) => opened,
+        };
+        let mut session = opened?;
+        let ended = tokio::select! {
+            biased;
+            () = cancel.cancelled() => Ok(()),
+            () = out.closed() => Ok(()),
+            ended = self.feed(index, &mut session, from, basis, out, outlet) => ended,
+        };
+        session.close().await;
+        ended.map(|()| Stopped)
+    }
+
+    async fn feed(
+        &self,
+        index: usize,
+        session: &mut Session,
+        from: Option<Checkpoint>,
+        basis: Basis,
+        out: &mpsc::Sender<FeedEvent>,
+        outlet: &mut Outlet,
+    ) -> Result<(), Problem> {
+        let kind = session.require_sync().await?;
+        session.require_base(&self.settings().base_dn).await?;
+        self.shared.in_use.store(index, std::sync::atomic::Ordering::Relaxed);
+        let connected = FeedEvent::Connected { url: self.url(index).to_string(), kind, basis };
+        if out.send(connected).await.is_err() {
+            return Ok(());
+        }
+        let feed = Syncrepl {
+            base: &self.settings().base_dn,
+            wanted: &self.shared.wanted,
+            bind: &self.settings().bind,
+            timing: self.shared.timing,
+        };
+        feed.follow(session, from, outlet).await
+    }
+}
+
+/// Whether the stored checkpoint can still be used.
+#[derive(Debug, Default)]
+struct Doubt {
+    /// A refusal: from now on, until a refresh has ended, everything is read.
+    read_all: Option<Basis>,
+    /// Since when all servers say that they are behind our checkpoint.
+    behind_since: Option<Instant>,
+}
+
+impl Doubt {
+    fn begin(&self, stored: Option<Checkpoint>) -> (Option<Checkpoint>, Basis) {
+        match (self.read_all, stored) {
+            (_, None) => (None, Basis::Nothing),
+            (Some(basis), Some(_)) => (None, basis),
+            (None, stored) => (stored, Basis::Checkpoint),
+        }
+    }
+
+    /// A server that is behind may be a replica that catches up: it gets `patience` to do so.
+    fn weigh(&mut self, failed: &ConnectorError, patience: Duration) -> Disposition {
+        let disposition = failed.disposition();
+        if disposition != Disposition::Resync {
+            return disposition;
+        }
+        if !failed.went_back() {
+            self.read_all = Some(Basis::CheckpointRefused);
+            return Disposition::Resync;
+        }
+        let since = *self.behind_since.get_or_insert_with(Instant::now);
+        if since.elapsed() < patience {
+            return Disposition::Reconnect;
+        }
+        self.read_all = Some(Basis::WentBack);
+        Disposition::Resync
+    }
+}
+
+/// How long to wait before the next attempt.
+struct Retries {
+    soon: Waits,
+    rarely: Waits,
+}
+
+impl Retries {
+    fn new(timing: &Timing) -> Self {
+        Self { soon: Waits::new(timing.retry), rarely: Waits::new(timing.slow_retry) }
+    }
+
+    fn after(&mut self, disposition: &Disposition) -> Option<Duration> {
+        match disposition {
+            Disposition::Reconnect | Disposition::Resync => Some(self.soon.next()),
+            Disposition::RetrySlowly { .. } => Some(self.rarely.next()),
+            Disposition::Stop { .. } => None,
+        }
+    }
+}
+
+struct Waits {
+    delays: Box<dyn Iterator<Item = Duration> + Send>,
+    last: Duration,
+}
+
+impl Waits {
+    /// backon adds up to the delay itself as jitter; with half the range doubled delays stay within it.
+    fn new(range: RetryRange) -> Self {
+        let delays = ExponentialBuilder::new()
+            .with_min_delay(range.first / 2)
+            .with_max_delay(range.last / 2)
+            .without_max_times()
+            .with_jitter()
+            .build();
+        Self { delays: Box::new(delays), last: range.last }
+    }
+
+    fn next(&mut self) -> Duration {
+        self.delays.next().unwrap_or(self.last).min(self.last)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        connector::{Answer, settings::ServerUrl},
+        directory::checkpoint::Mechanism,
+    };
+
+    #[test]
+    fn waits_double_with_jitter_for_ever_within_their_range() {
+        let seconds = Duration::from_secs;
+        let mut waits = Waits::new(RetryRange { first: seconds(1), last: seconds(60) });
+        for attempt in 0..200_u32 {
+            let wait = waits.next();
+            let least = Duration::from_millis(500) * 2_u32.pow(attempt.min(6));
+            let least = least.min(seconds(30));
+            assert!(wait >= least && wait <= (least * 2).min(seconds(60)), "{attempt}: {wait:?}");
+        }
+    }
+
+    fn failed(problem: Problem) -> ConnectorError {
+        ConnectorError::new(ServerUrl::Ldap { host: "a".to_owned(), port: 389 }, problem)
+    }
+
+    fn answer() -> Answer {
+        Answer { code: 0, text: String::new() }
+    }
+
+    fn stored() -> Option<Checkpoint> {
+        Some(Checkpoint { mechanism: Mechanism::Syncrepl, bytes: b"csn=a".to_vec() })
+    }
+
+    #[test]
+    fn l03_a_refused_checkpoint_is_not_offered_again() {
+        let mut doubt = Doubt::default();
+        assert_eq!(doubt.begin(stored()), (stored(), Basis::Checkpoint));
+        assert_eq!(doubt.begin(None), (None, Basis::Nothing));
+        let disposition = doubt.weigh(&failed(Problem::CheckpointRefused(answer())), Duration::ZERO);
+        assert_eq!(disposition, Disposition::Resync);
+        assert_eq!(doubt.begin(stored()), (None, Basis::CheckpointRefused));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn l07_a_server_that_is_behind_gets_time_to_catch_up() {
+        let mut doubt = Doubt::default();
+        let patience = Duration::from_secs(300);
+        let behind = failed(Problem::WentBack(answer()));
+        assert_eq!(doubt.weigh(&behind, patience), Disposition::Reconnect);
+        tokio::time::advance(Duration::from_secs(200)).await;
+        assert_eq!(doubt.weigh(&behind, patience), Disposition::Reconnect);
+        assert_eq!(doubt.begin(stored()), (stored(), Basis::Checkpoint));
+        tokio::time::advance(Duration::from_secs(100)).await;
+        assert_eq!(doubt.weigh(&behind, patience), Disposition::Resync);
+        assert_eq!(doubt.begin(stored()), (None, Basis::WentBack));
+    }
+}

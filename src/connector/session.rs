@@ -1,0 +1,337 @@
+//! One authenticated connection to one server.
+//!
+//! The LDAP crate's channels have no bound. Its driver is therefore never spawned but polled by whoever
+//! waits for an answer, and only when nothing is left to take: while readings are being stored nobody reads
+//! the socket, and TCP holds the server back.
+
+mod heartbeat;
+
+use std::{
+    future::poll_fn,
+    pin::{Pin, pin},
+    sync::Arc,
+    task::Poll,
+    time::Duration,
+};
+
+use ldap3::{
+    Ldap, LdapConnAsync, LdapConnSettings, LdapError, LdapResult, ResultEntry, Scope, SearchOptions, StdStream,
+    controls::RawControl, exop::WhoAmI,
+};
+use secrecy::ExposeSecret;
+use tokio::{
+    net::UnixStream,
+    task::coop::unconstrained,
+    time::{Instant, sleep_until, timeout},
+};
+
+use self::heartbeat::Heartbeat;
+use super::{
+    error::{Answer, Problem, code},
+    guard::{Ended, Guard, Limits},
+    settings::{Bind, ConnectorSettings, ServerUrl},
+    timing::Timing,
+    transport,
+};
+use crate::directory::dn::Dn;
+
+/// How long the guard may take to say why the connection ended, and how long a farewell may take.
+const FAREWELL: Duration = Duration::from_secs(1);
+
+type Driver = Pin<Box<dyn Future<Output = Result<(), LdapError>> + Send>>;
+
+/// A bound connection.
+pub struct Session {
+    ldap: Ldap,
+    /// `None`: it has ended, and must not be polled again.
+    driver: Option<Driver>,
+    guard: Guard,
+    heartbeat: Heartbeat,
+    timing: Timing,
+    identity: Option<Dn>,
+}
+
+/// A search.
+#[derive(Debug, Clone)]
+pub struct Search {
+    pub base: String,
+    pub scope: Scope,
+    pub filter: String,
+    pub attributes: Arc<[String]>,
+    pub controls: Vec<RawControl>,
+    /// Entries at most; 0: the server's choice.
+    pub size_limit: i32,
+}
+
+impl Search {
+    /// The entry `base` alone.
+    pub fn entry(base: &str, attributes: Arc<[String]>) -> Self {
+        Self {
+            base: base.to_owned(),
+            scope: Scope::Base,
+            filter: "(objectClass=*)".to_owned(),
+            attributes,
+            controls: Vec::new(),
+            size_limit: 0,
+        }
+    }
+
+    /// Sends the search. The driver must be polled meanwhile.
+    async fn start(self, ldap: &Ldap) -> Result<SearchStream, LdapError> {
+        ldap.clone()
+            .with_controls(self.controls)
+            .with_search_options(SearchOptions::new().sizelimit(self.size_limit))
+            .streaming_search(&self.base, self.scope, &self.filter, self.attributes)
+            .await
+    }
+
+    /// Sends the search and gathers what comes, for searches that find little. More than `most` entries are
+    /// not read.
+    pub async fn gather(self, ldap: Ldap, most: usize) -> Result<Found, LdapError> {
+        let mut stream = self.start(&ldap).await?;
+        let mut found = Found { entries: Vec::new(), answer: Answer { code: code::SUCCESS, text: String::new() } };
+        while let Some(item) = stream.next().await? {
+            if item.is_ref() || item.is_intermediate() {
+                continue;
+            }
+            if found.entries.len() == most {
+                // The stream is not asked for its result: the crate would take it for unfinished.
+                return Ok(found);
+            }
+            found.entries.push(item);
+        }
+        found.answer = stream.finish().await.into();
+        Ok(found)
+    }
+}
+
+/// What a small search found.
+#[derive(Debug)]
+pub struct Found {
+    pub entries: Vec<ResultEntry>,
+    pub answer: Answer,
+}
+
+type SearchStream = ldap3::SearchStream<'static, String, Arc<[String]>>;
+
+/// A search under way.
+pub struct Stream(SearchStream);
+
+/// What comes of a search.
+#[derive(Debug)]
+pub enum Event {
+    /// An entry, a reference or an intermediate message.
+    Item(ResultEntry),
+    /// The end.
+    End(Answer),
+}
+
+impl Session {
+    /// Connects to `url` and binds.
+    pub async fn open(url: &ServerUrl, settings: &ConnectorSettings, timing: Timing) -> Result<Self, Problem> {
+        let wire = transport::connect(url, &settings.tls, &timing).await?;
+        let (ours, theirs) = std::os::unix::net::UnixStream::pair().map_err(Problem::Connect)?;
+        ours.set_nonblocking(true).map_err(Problem::Connect)?;
+        let ours = UnixStream::from_std(ours).map_err(Problem::Connect)?;
+        let guard = Guard::between(wire, ours, Limits::DEFAULT);
+
+        let given = LdapConnSettings::new().set_std_stream(StdStream::Unix(theirs));
+        // The address stands for the stream that is given; nothing is opened.
+        let (connection, ldap) = LdapConnAsync::with_settings(given, "ldapi:///")
+            .await
+            .map_err(|error| Problem::Request("connection", error.into()))?;
+        let heartbeat = Heartbeat::new(timing.heartbeat);
+        let driver: Driver = Box::pin(connection.drive());
+        let mut session = Self { ldap, driver: Some(driver), guard, heartbeat, timing, identity: None };
+        session.bind(&settings.bind).await?;
+        session.identity = session.who_am_i().await?.or_else(|| named_in(&settings.bind));
+        Ok(session)
+    }
+
+    /// Whom the server takes us for. `None`: anonymous, or the server does not say.
+    pub fn identity(&self) -> Option<&Dn> {
+        self.identity.as_ref()
+    }
+
+    /// What `olcLimits` calls our account (slapd.conf(5)).
+    pub fn who(&self, bind: &Bind) -> String {
+        match (&self.identity, bind) {
+            (Some(dn), _) => format!("dn.exact=\"{dn}\""),
+            (None, Bind::Simple { dn, .. }) => format!("dn.exact=\"{dn}\""),
+            (None, Bind::External) => "users".to_owned(),
+            (None, Bind::Anonymous) => "anonymous".to_owned(),
+        }
+    }
+
+    async fn bind(&mut self, bind: &Bind) -> Result<(), Problem> {
+        let mut ldap = self.ldap.clone();
+        let result = match bind {
+            Bind::Simple { dn, password } => {
+                self.call("bind", ldap.simple_bind(dn, password.expose_secret())).await?
+            }
+            Bind::External => self.call("bind", ldap.sasl_external_bind()).await?,
+            Bind::Anonymous => self.call("bind", ldap.simple_bind("", "")).await?,
+        };
+        let answer = Answer::from(result);
+        if answer.code == code::SUCCESS { Ok(()) } else { Err(Problem::BindRefused(answer)) }
+    }
+
+    /// RFC 4532. A server that does not know the operation is not at fault.
+    async fn who_am_i(&mut self) -> Result<Option<Dn>, Problem> {
+        let mut ldap = self.ldap.clone();
+        let (said, _result) = {
+            let answer = self.call("who am I", ldap.extended(WhoAmI)).await?;
+            (answer.0, answer.1)
+        };
+        let identity = said.val.unwrap_or_default();
+        let identity = str::from_utf8(&identity).ok().and_then(|text| text.strip_prefix("dn:"));
+        Ok(identity.filter(|text| !text.is_empty()).and_then(|text| Dn::parse(text).ok()))
+    }
+
+    /// Awaits `work`, which talks to the server, and polls the driver meanwhile.
+    pub async fn call<T>(
+        &mut self,
+        during: &'static str,
+        work: impl Future<Output = Result<T, LdapError>>,
+    ) -> Result<T, Problem> {
+        let limit = self.timing.request;
+        match timeout(limit, drive_while(&mut self.driver, work)).await {
+            Ok(Ok(done)) => Ok(done),
+            Ok(Err(error)) => Err(self.failed(during, error).await),
+            Err(_) => Err(Problem::TimedOut { awaited: during, limit }),
+        }
+    }
+
+    /// Runs a search that finds little.
+    pub async fn find(&mut self, during: &'static str, search: Search, most: usize) -> Result<Found, Problem> {
+        let ldap = self.ldap.clone();
+        self.call(during, search.gather(ldap, most)).await
+    }
+
+    /// A handle for requests that are made side by side, within [`Session::call`].
+    pub fn handle(&self) -> Ldap {
+        self.ldap.clone()
+    }
+
+    /// Begins a search that may find anything.
+    pub async fn follow(&mut self, during: &'static str, search: Search) -> Result<Stream, Problem> {
+        let ldap = self.ldap.clone();
+        self.heartbeat.rest();
+        self.call(during, search.start(&ldap)).await.map(Stream)
+    }
+
+    /// Waits for the next event, until `until` at most; `None`: none came by then. Notices a frozen server.
+    pub async fn next(&mut self, stream: &mut Stream, until: Option<Instant>) -> Result<Option<Event>, Problem> {
+        loop {
+            let Self { driver, heartbeat, guard, ldap, .. } = self;
+            let item = tokio::select! {
+                biased;
+                // Unconstrained: taking what is there must not be mistaken for nothing being there.
+                item = unconstrained(stream.0.next()) => item,
+                _ = run(driver), if driver.is_some() => {
+                    *driver = None;
+                    continue;
+                }
+                () = heartbeat.due() => {
+                    heartbeat.beat(guard.received(), ldap)?;
+                    continue;
+                }
+                () = sleep_until(until.unwrap_or_else(Instant::now)), if until.is_some() => return Ok(None),
+            };
+            return self.event(stream, item).await.map(Some);
+        }
+    }
+
+    /// The next event, if it has come already.
+    pub async fn next_ready(&mut self, stream: &mut Stream) -> Result<Option<Event>, Problem> {
+        let driver = &mut self.driver;
+        let item = poll_fn(|context| {
+            if let Poll::Ready(item) = pin!(unconstrained(stream.0.next())).poll(context) {
+                return Poll::Ready(Some(item));
+            }
+            if let Some(running) = driver
+                && running.as_mut().poll(context).is_ready()
+            {
+                *driver = None;
+            }
+            match pin!(unconstrained(stream.0.next())).poll(context) {
+                Poll::Ready(item) => Poll::Ready(Some(item)),
+                Poll::Pending => Poll::Ready(None),
+            }
+        })
+        .await;
+        match item {
+            Some(item) => self.event(stream, item).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// To be called when nothing was asked of the session for a while, which is no silence of the server's.
+    pub fn rested(&mut self) {
+        self.heartbeat.rest();
+    }
+
+    async fn event(
+        &mut self,
+        stream: &mut Stream,
+        item: Result<Option<ResultEntry>, LdapError>,
+    ) -> Result<Event, Problem> {
+        match item {
+            Ok(Some(item)) => Ok(Event::Item(item)),
+            Ok(None) => Ok(Event::End(LdapResult::into(stream.0.finish().await))),
+            Err(error) => Err(self.failed("search", error).await),
+        }
+    }
+
+    /// The crate only says that the connection is gone; the guard knows why.
+    async fn failed(&mut self, during: &'static str, error: LdapError) -> Problem {
+        match error {
+            LdapError::Io { .. }
+            | LdapError::OpSend { .. }
+            | LdapError::ResultRecv { .. }
+            | LdapError::IdScrubSend { .. }
+            | LdapError::MiscSend { .. }
+            | LdapError::EndOfStream => {
+                let cause = self.guard.ended(FAREWELL).await;
+                Problem::Lost { during, cause }
+            }
+            other => Problem::Request(during, other.into()),
+        }
+    }
+
+    /// Says goodbye (RFC 4511, section 4.3), which also abandons what is under way.
+    pub async fn close(mut self) -> Ended {
+        let mut ldap = self.ldap.clone();
+        let _ = timeout(FAREWELL, drive_while(&mut self.driver, ldap.unbind())).await;
+        drop(self.driver);
+        self.guard.ended(FAREWELL).await
+    }
+}
+
+/// Polls the driver while `work` waits. When the driver has ended, whatever waits for it is told so by the
+/// crate.
+async fn drive_while<T>(driver: &mut Option<Driver>, work: impl Future<Output = T>) -> T {
+    let mut work = pin!(work);
+    if driver.is_some() {
+        tokio::select! {
+            biased;
+            done = &mut work => return done,
+            _ = run(driver) => *driver = None,
+        }
+    }
+    work.await
+}
+
+async fn run(driver: &mut Option<Driver>) -> Result<(), LdapError> {
+    match driver {
+        Some(running) => running.await,
+        None => Ok(()),
+    }
+}
+
+fn named_in(bind: &Bind) -> Option<Dn> {
+    match bind {
+        Bind::Simple { dn, .. } => Dn::parse(dn).ok(),
+        Bind::External | Bind::Anonymous => None,
+    }
+}

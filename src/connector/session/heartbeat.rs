@@ -1,0 +1,59 @@
+//! Finds out a server that holds the connection and says nothing any more.
+
+use std::{future::poll_fn, pin::Pin, time::Duration};
+
+use ldap3::{Ldap, exop::WhoAmI};
+use tokio::time::{Instant, Sleep, sleep};
+
+use crate::connector::error::Problem;
+
+type Question = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// After `interval` of silence the server is asked who we are (RFC 4532); any byte is a sign of life, a
+/// refusal too. After another `interval` of silence it is taken for frozen.
+pub struct Heartbeat {
+    interval: Duration,
+    timer: Pin<Box<Sleep>>,
+    /// Bytes that had come when the timer was set.
+    received: u64,
+    asked: Option<Question>,
+}
+
+impl Heartbeat {
+    pub fn new(interval: Duration) -> Self {
+        Self { interval, timer: Box::pin(sleep(interval)), received: 0, asked: None }
+    }
+
+    /// Begins a new interval: we did not listen until now.
+    pub fn rest(&mut self) {
+        self.timer.as_mut().reset(Instant::now() + self.interval);
+    }
+
+    /// Resolves when the interval is over. Takes in the answer meanwhile, whatever it is.
+    pub async fn due(&mut self) {
+        poll_fn(|context| {
+            if let Some(question) = &mut self.asked
+                && question.as_mut().poll(context).is_ready()
+            {
+                self.asked = None;
+            }
+            self.timer.as_mut().poll(context)
+        })
+        .await;
+    }
+
+    /// The interval is over, and `received` bytes have come so far.
+    pub fn beat(&mut self, received: u64, ldap: &Ldap) -> Result<(), Problem> {
+        let silent = received == self.received;
+        if silent && self.asked.is_some() {
+            return Err(Problem::Frozen { silence: self.interval * 2 });
+        }
+        if silent {
+            let mut ldap = ldap.clone();
+            self.asked = Some(Box::pin(async move { drop(ldap.extended(WhoAmI).await) }));
+        }
+        self.received = received;
+        self.rest();
+        Ok(())
+    }
+}
