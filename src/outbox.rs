@@ -5,6 +5,7 @@
 //! each message to the mailer, and turns the outcome with [`retry::after_failure`] and
 //! [`retry::ServerHealth`] into the next row of the database.
 
+pub mod mailer;
 pub mod message;
 pub mod retry;
 pub mod settings;

@@ -182,7 +182,7 @@ fn event_list(events: &[Uuid]) -> String {
 /// Not random, so that the same letter is the same bytes, and found in neither body (RFC 2046, section 5.1).
 fn boundary(message_id: &str, bodies: [&str; 2]) -> String {
     let id: String = message_id.chars().filter(char::is_ascii_alphanumeric).take(32).collect();
-    (0_u64..)
+    (0..=u32::MAX)
         .map(|number| format!("dirherald-{id}-{number}"))
         .find(|boundary| !bodies.iter().any(|body| body.contains(boundary)))
         .expect("a text is too short for all numbers")

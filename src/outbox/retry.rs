@@ -14,7 +14,7 @@ use super::{settings::RetryPolicy, state::FailureClass};
 /// The first wait before a server that could not be reached is tried again.
 const PROBE_FIRST: Duration = Duration::from_secs(1);
 /// The longest such wait.
-const PROBE_MAX: Duration = Duration::from_secs(60);
+const PROBE_MAX: Duration = Duration::from_mins(1);
 
 /// What becomes of a message after a failed attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
