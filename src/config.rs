@@ -9,16 +9,56 @@
 //! Below a store lie two further layers: the `[defaults]` table, and the defaults of the key table. Each
 //! key is taken from the first of store, `[defaults]` and key table that gives it.
 
-use std::{collections::BTreeMap, path::PathBuf, time::Duration};
+mod duration;
+mod environment;
+mod error;
+mod keys;
+mod kind;
+mod layers;
+mod mailbox;
+mod nearest;
+mod not_yet;
+mod report;
+mod server_url;
+mod store;
+mod top;
+mod typed;
+mod values;
+mod walk;
+
+#[cfg(test)]
+mod tests;
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use jiff::tz::TimeZone;
 
+pub use self::error::{ConfigError, ConfigErrors};
 use crate::{
     connector::settings::ConnectorSettings,
-    directory::{schema::SchemaSettings, store_name::StoreName},
+    directory::{schema::Schema, store_name::StoreName},
     notify::options::Options,
     outbox::settings::MailSettings,
 };
+
+/// Reads the file, lays the environment over it and checks everything. Secrets in files of their own are
+/// read now. Variables that do not begin with `DIRHERALD_` are passed over.
+pub fn load(
+    file: &Path,
+    environment: impl Iterator<Item = (String, String)>,
+) -> Result<Config, ConfigErrors> {
+    top::read(layers::merge(file, environment)?)
+}
+
+/// The environment of this process, for [`load`]. What is not UTF-8 is passed on with U+FFFD in it.
+pub fn process_environment() -> impl Iterator<Item = (String, String)> {
+    let text = |os: std::ffi::OsString| os.to_string_lossy().into_owned();
+    std::env::vars_os().map(move |(name, value)| (text(name), text(value)))
+}
 
 /// A whole configuration, checked.
 #[derive(Debug, Clone)]
@@ -70,7 +110,7 @@ pub struct StoreSettings {
     /// How to reach the directory, and where the watched tree begins.
     pub connector: ConnectorSettings,
     /// Which attributes mean what.
-    pub schema: SchemaSettings,
+    pub schema: Schema,
     /// How mail leaves.
     pub mail: MailSettings,
     /// Who is told what.

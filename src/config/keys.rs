@@ -4,9 +4,9 @@
 
 use super::{
     kind::Kind::{
-        self, Address, Addresses, Attribute, Attributes, Bool, Clock, Count, Counts, Dn, Dns, Domains,
-        EnvelopeSender, File, Filter, Host, HttpsUrl, Length, LengthOr, MailboxText, Path, ReplyTo, Secret,
-        SecretFile, Tables, Text, Texts, TimeZone, Urls, Word,
+        self, Addresses, Attribute, Attributes, Bool, Clock, Count, Counts, Dn, Dns, Domains, EnvelopeSender,
+        File, Filter, Host, HttpsUrl, Length, LengthOr, MailboxText, Path, ReplyTo, Secret, SecretFile,
+        Tables, Text, Texts, TimeZone, Urls, Word,
     },
     not_yet::NotYet,
 };

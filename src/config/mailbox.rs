@@ -48,7 +48,10 @@ mod tests {
             ("<a@acme.example>", Some((None, "a@acme.example"))),
             ("Directory <a@acme.example>", Some((Some("Directory"), "a@acme.example"))),
             ("  Acme Directory  < a@acme.example > ", Some((Some("Acme Directory"), "a@acme.example"))),
-            (r#""Acme, \"the\" Directory" <a@acme.example>"#, Some((Some(r#"Acme, "the" Directory"#), "a@acme.example"))),
+            (
+                r#""Acme, \"the\" Directory" <a@acme.example>"#,
+                Some((Some(r#"Acme, "the" Directory"#), "a@acme.example")),
+            ),
             ("Größe <a@acme.example>", Some((Some("Größe"), "a@acme.example"))),
             ("", None),
             ("Directory", None),

@@ -83,6 +83,8 @@ impl Table {
 
     /// Whether this word of the key waits for its feature.
     pub fn lacks_word(&self, path: &str, word: &str) -> bool {
-        self.not_yet.iter().any(|not_yet| matches!(not_yet, Word(key, lacked) if (*key, *lacked) == (path, word)))
+        self.not_yet
+            .iter()
+            .any(|not_yet| matches!(not_yet, Word(key, lacked) if (*key, *lacked) == (path, word)))
     }
 }

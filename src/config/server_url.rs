@@ -59,7 +59,8 @@ fn port_of(url: &Url, default: u16) -> Result<u16, &'static str> {
 }
 
 fn socket_of(url: &Url) -> Result<PathBuf, &'static str> {
-    const NO_SOCKET: &str = "must name the socket with / written as %2F: on Debian \"ldapi://%2Fvar%2Frun%2Fslapd%2Fldapi\"";
+    const NO_SOCKET: &str =
+        "must name the socket with / written as %2F: on Debian \"ldapi://%2Fvar%2Frun%2Fslapd%2Fldapi\"";
     if url.port().is_some() {
         return Err(NO_SOCKET);
     }

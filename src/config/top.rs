@@ -1,0 +1,125 @@
+//! The whole tree: what stands outside the stores, `[defaults]`, and each store over them.
+
+use std::collections::BTreeMap;
+
+use figment::value::{Dict, Value};
+
+use super::{
+    Config, LogFormat, LogSettings, StateSettings, StoreSettings,
+    error::ConfigErrors,
+    keys::{GLOBAL_KEYS, STORE_KEYS, Table},
+    kind::type_name,
+    layers::Merged,
+    not_yet,
+    report::Report,
+    store::StoreReader,
+    values::Values,
+    walk::{Place, shown, unknown_at_top},
+};
+use crate::directory::store_name::StoreName;
+
+const GLOBAL: Table = Table { keys: GLOBAL_KEYS, not_yet: not_yet::GLOBAL };
+const STORE: Table = Table { keys: STORE_KEYS, not_yet: not_yet::STORE };
+
+/// Checks the whole tree; all that is wrong is said at once.
+pub fn read(merged: Merged) -> Result<Config, ConfigErrors> {
+    let Merged { mut tree, variables } = merged;
+    let mut report = Report::new(variables);
+    let defaults = tree.remove("defaults");
+    let stores = tree.remove("identity_store");
+    let state_and_log = read_global(tree, &mut report);
+    let defaults = read_defaults(defaults, &mut report);
+    let stores = read_stores(stores, &defaults, &mut report);
+    let errors = report.into_errors();
+    match state_and_log {
+        Some((state, log)) if errors.is_empty() => Ok(Config { state, log, stores }),
+        Some(_) | None => Err(ConfigErrors(errors)),
+    }
+}
+
+fn read_global(tree: Dict, report: &mut Report) -> Option<(StateSettings, LogSettings)> {
+    let is_known = |name: &String, _: &mut Value| GLOBAL.has_below(name);
+    let mut unknown = tree;
+    let known: Dict = unknown.extract_if(.., is_known).collect();
+    for name in unknown.keys() {
+        report.refuse(shown(name), unknown_at_top(name, GLOBAL, STORE));
+    }
+    let values = Place { table: GLOBAL, prefix: "" }.read(&known, report).over(&Values::fallbacks(GLOBAL));
+    let path = values.optional("state.path")?;
+    if path.is_none() {
+        report.refuse("state.path".into(), "must not be empty: write path = \"/var/lib/dirherald/state.db\"");
+    }
+    let state = StateSettings { path: path?, keep: values.get("state.keep")? };
+    Some((state, LogSettings { format: log_format(&values)?, level: log_level(&values)? }))
+}
+
+fn log_format(values: &Values) -> Option<LogFormat> {
+    match values.get("log.format")? {
+        "text" => Some(LogFormat::Text),
+        "json" => Some(LogFormat::Json),
+        _ => None,
+    }
+}
+
+fn log_level(values: &Values) -> Option<tracing::Level> {
+    values.get::<&str>("log.level")?.parse().ok()
+}
+
+fn read_defaults(defaults: Option<Value>, report: &mut Report) -> Values {
+    let fallbacks = Values::fallbacks(STORE);
+    let Some(defaults) = defaults else {
+        return fallbacks;
+    };
+    let Value::Dict(_, tree) = defaults else {
+        report.refuse(
+            "defaults".into(),
+            format!("must be a table, not {}: write [defaults]", type_name(&defaults)),
+        );
+        return fallbacks;
+    };
+    Place { table: STORE, prefix: "defaults" }.read(&tree, report).over(&fallbacks)
+}
+
+fn read_stores(
+    stores: Option<Value>,
+    defaults: &Values,
+    report: &mut Report,
+) -> BTreeMap<StoreName, StoreSettings> {
+    let stores = match stores {
+        Some(Value::Dict(_, stores)) => stores,
+        Some(other) => {
+            let problem = format!("must be a table, not {}: write [identity_store.acme]", type_name(&other));
+            report.refuse("identity_store".into(), problem);
+            return BTreeMap::new();
+        }
+        None => Dict::new(),
+    };
+    if stores.is_empty() {
+        let problem =
+            "there is none: write at least one table such as [identity_store.acme], with urls and base_dn";
+        report.refuse("identity_store".into(), problem);
+    }
+    let read = stores.iter().filter_map(|(name, store)| read_store(name, store, defaults, report));
+    read.map(|store| (store.name.clone(), store)).collect()
+}
+
+fn read_store(name: &str, store: &Value, defaults: &Values, report: &mut Report) -> Option<StoreSettings> {
+    let path = format!("identity_store.{}", shown(name));
+    let Some(tree) = store.as_dict() else {
+        let problem = format!(
+            "must be a table, not {}: write [identity_store.acme], with a name of your own",
+            type_name(store)
+        );
+        report.refuse(path, problem);
+        return None;
+    };
+    let Ok(name) = name.parse::<StoreName>() else {
+        report.refuse(
+            path,
+            "a store's name is made of a-z, 0-9 and -: write for example [identity_store.acme-eu]",
+        );
+        return None;
+    };
+    let values = Place { table: STORE, prefix: &path }.read(tree, report).over(defaults);
+    StoreReader { name, table: STORE, values, report }.read()
+}
