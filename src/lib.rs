@@ -18,5 +18,7 @@ pub mod config;
 pub mod connector;
 pub mod db;
 pub mod directory;
+pub mod error_chain;
 pub mod notify;
 pub mod outbox;
+pub mod pipeline;

@@ -207,7 +207,8 @@ async fn m02_a_connection_that_breaks_or_falls_silent() {
             server.script(fault.clone().times(1));
             let error = send(&mailer, ADA).await.unwrap_err();
             assert_eq!(error.class(), class, "{fault:?}: {error:?}");
-            assert_eq!(error.answer().code(), None, "the server said nothing");
+            let words = error.answer().to_string();
+            assert!(words.contains("closed the connection") || words.contains("no answer within"), "{words}");
             send(&mailer, ADA).await.unwrap();
             // After the lost answer there are two, recognisable as one by their Message-ID.
             let mails = server.mails();
@@ -542,7 +543,7 @@ async fn the_probe_says_what_it_found_and_sends_nothing() {
         assert_eq!(report.authentication.unwrap().to_string(), "235 2.7.0 welcome");
         assert_eq!(
             report.tls.map(|tls| tls.version),
-            (security != Security::None).then(|| "TLSv1_3".to_owned())
+            (security != Security::None).then(|| "TLSv1.3".to_owned())
         );
         assert!(sent(&server, "MAIL").is_empty());
         assert_eq!(sent(&server, "QUIT").len(), 1);

@@ -1,7 +1,7 @@
 //! The controls and messages of content synchronisation (RFC 4533), read without a panic.
 
-use ldap3::controls::{Control, MakeCritical, ManageDsaIt, RawControl, RefreshMode, SyncRequest};
 use lber::structure::{PL, StructureTag};
+use ldap3::controls::{Control, MakeCritical, ManageDsaIt, RawControl, RefreshMode, SyncRequest};
 use uuid::Uuid;
 
 use super::{
@@ -251,7 +251,10 @@ mod tests {
             let stored = cookie.checkpoint().map(|checkpoint| checkpoint.bytes);
             assert_eq!(stored, (!csns.is_empty()).then(|| text.as_bytes().to_vec()), "{text}");
         };
-        check("rid=000,csn=20261123101935.123456Z#000000#000#000000", &["20261123101935.123456Z#000000#000#000000"]);
+        check(
+            "rid=000,csn=20261123101935.123456Z#000000#000#000000",
+            &["20261123101935.123456Z#000000#000#000000"],
+        );
         check("rid=000,sid=001,csn=a#0#1#0;b#0#2#0", &["a#0#1#0", "b#0#2#0"]);
         check("rid=000", &[]);
         check("rid=000,csn=", &[]);

@@ -264,9 +264,9 @@ fn of_tls(cause: &io::Error) -> Disposition {
 fn of_bind(answer: &Answer) -> Disposition {
     match answer.code {
         code::INVALID_CREDENTIALS => Disposition::slowly("check bind.dn and bind.password"),
-        code::CONFIDENTIALITY_REQUIRED | code::STRONGER_AUTH_REQUIRED => {
-            Disposition::slowly("use an ldaps:// URL or tls.start_tls; the server wants a protected connection")
-        }
+        code::CONFIDENTIALITY_REQUIRED | code::STRONGER_AUTH_REQUIRED => Disposition::slowly(
+            "use an ldaps:// URL or tls.start_tls; the server wants a protected connection",
+        ),
         code::AUTH_METHOD_NOT_SUPPORTED
         | code::INAPPROPRIATE_AUTHENTICATION
         | code::INSUFFICIENT_ACCESS_RIGHTS
@@ -395,7 +395,8 @@ mod tests {
     fn with_several_servers_the_mildest_disposition_holds() {
         let stop = || Problem::BaseUnreadable { base: "dc=x".to_owned(), answer: None };
         let down = || Problem::Connect(io::ErrorKind::ConnectionRefused.into());
-        let both = |a, b| ConnectorError::new(url("a"), a).and(ConnectorError::new(url("b"), b)).disposition();
+        let both =
+            |a, b| ConnectorError::new(url("a"), a).and(ConnectorError::new(url("b"), b)).disposition();
         assert!(matches!(both(stop(), stop()), Disposition::Stop { .. }));
         assert_eq!(both(stop(), down()), Disposition::Reconnect);
         assert_eq!(both(down(), stop()), Disposition::Reconnect);
@@ -408,6 +409,9 @@ mod tests {
             who: "dn.exact=\"cn=d,dc=x\"".to_owned(),
         };
         let Disposition::RetrySlowly { advice } = problem.disposition() else { panic!("{problem}") };
-        assert!(advice.ends_with("olcLimits: dn.exact=\"cn=d,dc=x\" size=unlimited time=unlimited"), "{advice}");
+        assert!(
+            advice.ends_with("olcLimits: dn.exact=\"cn=d,dc=x\" size=unlimited time=unlimited"),
+            "{advice}"
+        );
     }
 }

@@ -1,7 +1,7 @@
 //! Sources of changes that can be resumed.
 
-mod outlet;
 mod origin;
+mod outlet;
 pub mod syncrepl;
 
 pub use self::outlet::{Gone, Outlet, Progress};

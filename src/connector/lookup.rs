@@ -88,17 +88,27 @@ impl Lookup {
         {
             return Ok(found);
         }
-        let open = self.connect().await?;
+        let open = Self::connect(&self.connector).await?;
         self.ask_on(open, searches).await
     }
 
-    async fn connect(&self) -> Result<Open, ConnectorError> {
-        let connector = &self.connector;
-        let open = async |index| {
-            let session = connector.open(index).await?;
-            Ok(Open { session, url: connector.url(index).clone() })
-        };
-        connector.with_each_url(connector.url_in_use(), open).await
+    /// The server of the feed first: it knows what the feed has shown.
+    async fn connect(connector: &Connector) -> Result<Open, ConnectorError> {
+        let count = connector.settings().urls.len();
+        let mut failed: Option<ConnectorError> = None;
+        for offset in 0..count {
+            let index = (connector.url_in_use() + offset) % count;
+            match connector.open(index).await {
+                Ok(session) => return Ok(Open { session, url: connector.url(index).clone() }),
+                Err(error) => {
+                    failed = Some(match failed {
+                        Some(before) => before.and(error),
+                        None => error,
+                    });
+                }
+            }
+        }
+        Err(failed.expect("there is always one URL"))
     }
 
     /// Keeps the connection if it is still good.
@@ -107,7 +117,7 @@ impl Lookup {
         mut open: Open,
         searches: Vec<Search>,
     ) -> Result<Vec<Option<Image>>, ConnectorError> {
-        match self.read(&mut open.session, searches).await {
+        match read(&mut open.session, &self.connector, searches).await {
             Ok(found) => {
                 self.open = Some(open);
                 Ok(found)
@@ -115,25 +125,25 @@ impl Lookup {
             Err(problem) => Err(ConnectorError::new(open.url, problem)),
         }
     }
+}
 
-    async fn read(
-        &self,
-        session: &mut Session,
-        searches: Vec<Search>,
-    ) -> Result<Vec<Option<Image>>, Problem> {
-        let mut images = Vec::with_capacity(searches.len());
-        // A limit for each handful, as a limit for all would depend on how many there are.
-        let mut rest = searches.into_iter();
-        loop {
-            let some: Vec<Search> = rest.by_ref().take(IN_FLIGHT).collect();
-            if some.is_empty() {
-                return Ok(images);
-            }
-            let ldap = session.handle();
-            let found = session.call("look-up", side_by_side(ldap, some)).await?;
-            for found in found {
-                images.push(image(found, &self.connector.shared.wanted)?);
-            }
+async fn read(
+    session: &mut Session,
+    connector: &Connector,
+    searches: Vec<Search>,
+) -> Result<Vec<Option<Image>>, Problem> {
+    let mut images = Vec::with_capacity(searches.len());
+    // A limit for each handful, as a limit for all would depend on how many there are.
+    let mut rest = searches.into_iter();
+    loop {
+        let some: Vec<Search> = rest.by_ref().take(IN_FLIGHT).collect();
+        if some.is_empty() {
+            return Ok(images);
+        }
+        let ldap = session.handle();
+        let found = session.call("look-up", side_by_side(ldap, some)).await?;
+        for found in found {
+            images.push(image(found, &connector.shared.wanted)?);
         }
     }
 }

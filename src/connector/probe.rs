@@ -35,6 +35,16 @@ pub enum ServerKind {
     Other,
 }
 
+impl ServerKind {
+    /// The word of the configuration's `kind`, and of `status`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::OpenLdap => "openldap",
+            Self::Other => "generic",
+        }
+    }
+}
+
 /// Whether searches are cut off.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SizeLimit {
@@ -150,11 +160,8 @@ impl Connector {
         if session.find("limits", ask, 1).await?.answer.code != code::ADMIN_LIMIT_EXCEEDED {
             return Ok(SizeLimit::None);
         }
-        let count = Search {
-            scope: Scope::Subtree,
-            size_limit: i32::MAX,
-            ..Search::entry(base, no_attributes)
-        };
+        let count =
+            Search { scope: Scope::Subtree, size_limit: i32::MAX, ..Search::entry(base, no_attributes) };
         let mut counted = session.follow("limits", count).await?;
         loop {
             match session.next(&mut counted, None).await? {

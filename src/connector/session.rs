@@ -15,8 +15,8 @@ use std::{
 };
 
 use ldap3::{
-    Ldap, LdapConnAsync, LdapConnSettings, LdapError, LdapResult, ResultEntry, Scope, SearchOptions, StdStream,
-    controls::RawControl, exop::WhoAmI,
+    Ldap, LdapConnAsync, LdapConnSettings, LdapError, LdapResult, ResultEntry, Scope, SearchOptions,
+    StdStream, controls::RawControl, exop::WhoAmI,
 };
 use secrecy::ExposeSecret;
 use tokio::{
@@ -89,7 +89,8 @@ impl Search {
     /// not read.
     pub async fn gather(self, ldap: Ldap, most: usize) -> Result<Found, LdapError> {
         let mut stream = self.start(&ldap).await?;
-        let mut found = Found { entries: Vec::new(), answer: Answer { code: code::SUCCESS, text: String::new() } };
+        let mut found =
+            Found { entries: Vec::new(), answer: Answer { code: code::SUCCESS, text: String::new() } };
         while let Some(item) = stream.next().await? {
             if item.is_ref() || item.is_intermediate() {
                 continue;
@@ -128,7 +129,11 @@ pub enum Event {
 
 impl Session {
     /// Connects to `url` and binds.
-    pub async fn open(url: &ServerUrl, settings: &ConnectorSettings, timing: Timing) -> Result<Self, Problem> {
+    pub async fn open(
+        url: &ServerUrl,
+        settings: &ConnectorSettings,
+        timing: Timing,
+    ) -> Result<Self, Problem> {
         let wire = transport::connect(url, &settings.tls, &timing).await?;
         let (ours, theirs) = std::os::unix::net::UnixStream::pair().map_err(Problem::Connect)?;
         ours.set_nonblocking(true).map_err(Problem::Connect)?;
@@ -203,7 +208,12 @@ impl Session {
     }
 
     /// Runs a search that finds little.
-    pub async fn find(&mut self, during: &'static str, search: Search, most: usize) -> Result<Found, Problem> {
+    pub async fn find(
+        &mut self,
+        during: &'static str,
+        search: Search,
+        most: usize,
+    ) -> Result<Found, Problem> {
         let ldap = self.ldap.clone();
         self.call(during, search.gather(ldap, most)).await
     }
@@ -221,7 +231,11 @@ impl Session {
     }
 
     /// Waits for the next event, until `until` at most; `None`: none came by then. Notices a frozen server.
-    pub async fn next(&mut self, stream: &mut Stream, until: Option<Instant>) -> Result<Option<Event>, Problem> {
+    pub async fn next(
+        &mut self,
+        stream: &mut Stream,
+        until: Option<Instant>,
+    ) -> Result<Option<Event>, Problem> {
         loop {
             let Self { driver, heartbeat, guard, ldap, .. } = self;
             let item = tokio::select! {

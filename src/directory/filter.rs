@@ -111,7 +111,9 @@ impl Node {
     fn collect_attributes(&self, names: &mut BTreeSet<AttributeName>) {
         match self {
             Self::And(nodes) | Self::Or(nodes) => {
-                nodes.iter().for_each(|node| node.collect_attributes(names));
+                for node in nodes {
+                    node.collect_attributes(names);
+                }
             }
             Self::Not(node) => node.collect_attributes(names),
             Self::Item(name, _) => {

@@ -137,7 +137,9 @@ impl Syncrepl<'_> {
                 Problem::BaseUnreadable { base: self.base.to_string(), answer: Some(answer) }
             }
             code::SYNC_REFRESH_REQUIRED => Problem::CheckpointRefused(answer),
-            code::UNWILLING_TO_PERFORM if content.resumed() == Resumed::FromCookie => Problem::WentBack(answer),
+            code::UNWILLING_TO_PERFORM if content.resumed() == Resumed::FromCookie => {
+                Problem::WentBack(answer)
+            }
             _ => Problem::SearchEnded(answer),
         }
     }

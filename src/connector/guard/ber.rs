@@ -188,7 +188,11 @@ mod tests {
     #[test]
     fn lengths_need_not_be_minimal() {
         let check = |bytes: &[u8], expected: Result<Option<(usize, usize)>, Malformed>| {
-            assert_eq!(Header::read(bytes).map(|h| h.map(|h| (h.header, h.content))), expected, "{bytes:02x?}");
+            assert_eq!(
+                Header::read(bytes).map(|h| h.map(|h| (h.header, h.content))),
+                expected,
+                "{bytes:02x?}"
+            );
         };
         check(&[0x30, 0x05], Ok(Some((2, 5))));
         check(&[0x30, 0x84, 0, 0, 0, 5], Ok(Some((6, 5))));

@@ -193,7 +193,9 @@ pub fn result(content: &[u8]) -> Result<Said<'_>, Malformed> {
                 text(part.content)?;
                 name = Some(part.content);
             }
-            (3, false) | (7 | 10 | 11, true) => return Err(Malformed("a part of a result in the wrong form")),
+            (3, false) | (7 | 10 | 11, true) => {
+                return Err(Malformed("a part of a result in the wrong form"));
+            }
             _ => (),
         }
     }

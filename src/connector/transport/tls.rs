@@ -50,9 +50,8 @@ fn system_roots() -> Result<RootCertStore, Problem> {
 }
 
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, Problem> {
-    let certificates: Vec<_> = CertificateDer::pem_file_iter(path)
-        .and_then(Iterator::collect)
-        .map_err(in_file(path))?;
+    let certificates: Vec<_> =
+        CertificateDer::pem_file_iter(path).and_then(Iterator::collect).map_err(in_file(path))?;
     if certificates.is_empty() {
         return Err(in_file(path)("it holds no certificate"));
     }

@@ -46,7 +46,7 @@ impl SmtpStream {
             let mut chunk = [0; 1024];
             let count = self.wire.read(&mut chunk).await?;
             if count == 0 {
-                return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the server closed the connection"));
+                return Err(closed());
             }
             self.feed(chunk.get(..count).unwrap_or_default())?;
         }
@@ -88,6 +88,11 @@ impl SmtpStream {
     }
 }
 
+/// An end of the stream is never expected: whoever reads waits for a reply.
+fn closed() -> io::Error {
+    io::Error::new(io::ErrorKind::UnexpectedEof, "the server closed the connection")
+}
+
 impl fmt::Debug for SmtpStream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SmtpStream").finish_non_exhaustive()
@@ -119,7 +124,7 @@ impl AsyncRead for SmtpStream {
             let mut chunk = ReadBuf::new(&mut chunk);
             ready!(Pin::new(&mut self.wire).poll_read(cx, &mut chunk))?;
             if chunk.filled().is_empty() {
-                return Poll::Ready(Ok(()));
+                return Poll::Ready(Err(closed()));
             }
             self.feed(chunk.filled())?;
         }

@@ -21,7 +21,7 @@ pub(super) struct Tls {
 /// How a connection is protected. That it exists says that the certificate was verified.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TlsFacts {
-    /// As the library names it, such as `TLSv1_3`.
+    /// Such as `TLSv1.3`.
     pub version: String,
     /// As the library names it.
     pub cipher: String,
@@ -56,7 +56,7 @@ pub(super) fn facts(stream: &TlsStream<TcpStream>) -> TlsFacts {
     let session = stream.get_ref().1;
     let name = |value: Option<String>| value.unwrap_or_else(|| "unknown".to_owned());
     TlsFacts {
-        version: name(session.protocol_version().map(|version| format!("{version:?}"))),
+        version: name(session.protocol_version().map(|version| format!("{version:?}").replace('_', "."))),
         cipher: name(session.negotiated_cipher_suite().map(|suite| format!("{:?}", suite.suite()))),
     }
 }

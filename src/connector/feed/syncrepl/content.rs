@@ -220,7 +220,8 @@ impl Content {
             State::Present => (),
             State::Delete => self.read_deleted(vec![sync.id], sync.cookie.as_ref()),
             State::Add | State::Modify => {
-                let origin = Origin { time: time_of(entry.csn.as_deref()), actor: self.actor_of(sync, &entry) };
+                let origin =
+                    Origin { time: time_of(entry.csn.as_deref()), actor: self.actor_of(sync, &entry) };
                 self.read_image(sync.id, entry, origin);
             }
         }
@@ -269,8 +270,9 @@ impl Content {
         let csns = cookie.into_iter().flat_map(Cookie::csns);
         let time = csns.filter_map(|csn| time_of(Some(csn))).max();
         self.bytes += ids.len() * size_of::<Delete>();
-        self.readings
-            .extend(ids.into_iter().map(|id| Reading::Delete(Delete { id, origin: Origin { time, actor: None } })));
+        self.readings.extend(
+            ids.into_iter().map(|id| Reading::Delete(Delete { id, origin: Origin { time, actor: None } })),
+        );
     }
 
     fn flow(&self) -> Flow {

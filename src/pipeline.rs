@@ -1,0 +1,82 @@
+//! The four stages and their wiring. Channels carry wake-ups, the database carries data.
+//!
+//! Each stage after ingest runs on a wake-up **and** on a timer, takes no input but the database, and is safe
+//! to run twice: a stage that missed its wake-up, or died with its work half done, finds it again.
+
+mod compose;
+mod deliver;
+mod dispatch;
+mod follow;
+mod ingest;
+mod progress;
+
+use std::{sync::Arc, time::Duration};
+
+use jiff::tz::TimeZone;
+use tokio::{sync::Notify, task::JoinSet};
+use tokio_util::sync::CancellationToken;
+use tracing::{Instrument, info_span};
+
+use crate::{
+    connector::Connector,
+    db::{Db, StoreContext, StoreFacts},
+    directory::store_name::StoreName,
+    notify::options::Options,
+    outbox::{mailer::Mailer, settings::MailSettings},
+};
+
+/// How often a stage looks for work that nobody woke it for.
+const LOOK_AROUND: Duration = Duration::from_secs(30);
+
+/// Everything the stages of one identity store share.
+pub struct Store {
+    /// Its name.
+    pub name: StoreName,
+    /// The state.
+    pub db: Db,
+    /// How it compares.
+    pub context: Arc<StoreContext>,
+    /// Where changes come from.
+    pub connector: Connector,
+    /// Who is told.
+    pub options: Arc<Options>,
+    /// How mail is written.
+    pub mail: MailSettings,
+    /// How mail leaves.
+    pub mailer: Mailer,
+    /// In which times are told.
+    pub timezone: TimeZone,
+    /// Whether there was a baseline when it started.
+    pub facts: StoreFacts,
+    /// The bells between the stages.
+    pub wake: Wake,
+}
+
+/// One bell for each stage that waits for the one before it.
+#[derive(Debug, Default)]
+pub struct Wake {
+    dispatch: Notify,
+    compose: Notify,
+    deliver: Notify,
+}
+
+/// Runs all stages of `store` until `cancel` is cancelled, then lets each finish what it has in hand.
+pub async fn run(store: Store, cancel: CancellationToken) {
+    let span = info_span!("store", store.name = %store.name);
+    let store = Arc::new(store);
+    let mut stages = JoinSet::new();
+    stages.spawn(follow::run(Arc::clone(&store), cancel.clone()).instrument(span.clone()));
+    stages.spawn(dispatch::run(Arc::clone(&store), cancel.clone()).instrument(span.clone()));
+    stages.spawn(compose::run(Arc::clone(&store), cancel.clone()).instrument(span.clone()));
+    stages.spawn(deliver::run(store, cancel).instrument(span));
+    while stages.join_next().await.is_some() {}
+}
+
+/// Waits for the bell, for `at_most`, or for the end, which is `false`.
+async fn woken(bell: &Notify, at_most: Duration, cancel: &CancellationToken) -> bool {
+    tokio::select! {
+        () = cancel.cancelled() => false,
+        () = bell.notified() => true,
+        () = tokio::time::sleep(at_most) => true,
+    }
+}

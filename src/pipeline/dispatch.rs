@@ -1,0 +1,34 @@
+//! Dispatch: change sets become notifications.
+
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, error};
+
+use super::{LOOK_AROUND, Store, woken};
+use crate::{clock, db::DbError, error_chain::chain};
+
+pub(super) async fn run(store: Arc<Store>, cancel: CancellationToken) {
+    loop {
+        if let Err(error) = dispatch_all(&store).await {
+            error!(error = chain(&error), "cannot decide who is told");
+        }
+        if !woken(&store.wake.dispatch, LOOK_AROUND, &cancel).await {
+            return;
+        }
+    }
+}
+
+async fn dispatch_all(store: &Store) -> Result<(), DbError> {
+    loop {
+        let (context, options) = (Arc::clone(&store.context), Arc::clone(&store.options));
+        let done = store.db.dispatch(context, options, clock::now()).await?;
+        if done.change_sets == 0 {
+            return Ok(());
+        }
+        debug!(change_sets = done.change_sets, notifications = done.notifications, "dispatched");
+        if done.notifications > 0 {
+            store.wake.compose.notify_one();
+        }
+    }
+}

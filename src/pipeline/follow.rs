@@ -1,0 +1,168 @@
+//! Follows a directory: the connector, the schema beside the database's thread, and ingest, restarted
+//! together when the state file fails.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use tracing::{Instrument, error, info, warn};
+
+use super::{
+    Store,
+    ingest::{Incoming, Ingest},
+};
+use crate::{
+    change::observation::Observation,
+    clock,
+    connector::{Basis, CheckpointSource, Connector, Disposition, FeedEvent},
+    db::{Db, DbError, StoreNo, StoreState},
+    directory::{batch::Batch, checkpoint::Checkpoint, schema::Schema},
+    error_chain::chain,
+};
+
+/// Batches between two stages. Few: each may be megabytes, and a full channel is what makes the server wait.
+const IN_BETWEEN: usize = 2;
+/// Before a store is read again after the state file failed, or the directory showed nothing.
+const PAUSE: Duration = Duration::from_secs(5);
+
+/// Why following ended.
+#[derive(Debug)]
+pub(super) enum Ended {
+    /// Somebody wants it to.
+    Stopped,
+    /// Trying again is of no use.
+    GivenUp(String),
+    /// What was read could not be stored.
+    Failed(DbError),
+}
+
+struct Stored {
+    db: Db,
+    store: StoreNo,
+}
+
+impl CheckpointSource for Stored {
+    async fn checkpoint(&self) -> Option<Checkpoint> {
+        match self.db.checkpoint(self.store).await {
+            Ok(checkpoint) => checkpoint,
+            Err(error) => {
+                // Without a checkpoint everything is read and compared: slower, and nothing is lost.
+                error!(error = chain(&error), "cannot read the checkpoint");
+                None
+            }
+        }
+    }
+}
+
+pub(super) async fn run(store: Arc<Store>, cancel: CancellationToken) {
+    loop {
+        match follow(&store, &cancel).await {
+            Ended::Stopped => return say_state(&store, StoreState::Stopped).await,
+            Ended::GivenUp(why) => {
+                error!(error = why, "stopped following the directory; restart after it is mended");
+                say_error(&store, Some(why)).await;
+                say_state(&store, StoreState::Stopped).await;
+                return cancel.cancelled().await;
+            }
+            Ended::Failed(failure) => {
+                error!(
+                    error = chain(&failure),
+                    "cannot store what the directory says; reading it again soon"
+                );
+                say_error(&store, Some(chain(&failure))).await;
+                say_state(&store, StoreState::Connecting).await;
+            }
+        }
+        tokio::select! {
+            () = cancel.cancelled() => return,
+            () = tokio::time::sleep(PAUSE) => {}
+        }
+    }
+}
+
+async fn follow(store: &Arc<Store>, cancel: &CancellationToken) -> Ended {
+    let this_time = cancel.child_token();
+    let (to_map, from_connector) = mpsc::channel(IN_BETWEEN);
+    let (to_ingest, mapped) = mpsc::channel(IN_BETWEEN);
+    let checkpoints = Stored { db: store.db.clone(), store: store.context.no };
+    let connector: Connector = store.connector.clone();
+    let feed = tokio::spawn(connector.run(checkpoints, to_map, this_time.clone()).in_current_span());
+    let schema = Arc::clone(&store.context.schema);
+    let mapper = tokio::spawn(map(schema, from_connector, to_ingest).in_current_span());
+    let ended = Ingest::new(Arc::clone(store)).run(mapped).await;
+    this_time.cancel();
+    let _ = mapper.await;
+    match (ended, feed.await) {
+        (Ended::Stopped, Ok(Err(error))) => Ended::GivenUp(chain(&error)),
+        (ended, Ok(_)) => ended,
+        (Ended::Stopped, Err(_)) if cancel.is_cancelled() => Ended::Stopped,
+        (ended, Err(_)) => {
+            error!("the connector was cut short");
+            ended
+        }
+    }
+}
+
+/// Reads images through the schema while the database stores those before.
+async fn map(schema: Arc<Schema>, mut from: mpsc::Receiver<FeedEvent>, to: mpsc::Sender<Incoming>) {
+    while let Some(event) = from.recv().await {
+        let incoming = match event {
+            FeedEvent::Batch(Batch { readings, phase, checkpoint }) => Incoming::Batch {
+                observations: readings.into_iter().map(|r| Observation::new(r, &schema)).collect(),
+                phase,
+                checkpoint,
+            },
+            FeedEvent::Connecting => Incoming::Connecting,
+            FeedEvent::Connected { url, kind, basis } => Incoming::Connected { url, kind, basis },
+            FeedEvent::Failed { error, disposition, retry_in } => {
+                Incoming::Failed { error, disposition, retry_in }
+            }
+        };
+        if to.send(incoming).await.is_err() {
+            return;
+        }
+    }
+}
+
+pub(super) async fn say_state(store: &Store, state: StoreState) {
+    if let Err(error) = store.db.set_state(store.context.no, state).await {
+        error!(error = chain(&error), "cannot store the state of the store");
+    }
+}
+
+pub(super) async fn say_error(store: &Store, error: Option<String>) {
+    if let Err(error) = store.db.set_error(store.context.no, error, clock::now()).await {
+        error!(error = chain(&error), "cannot store what went wrong");
+    }
+}
+
+/// Says a failed connection once, as loud as it deserves; the connector goes on trying by itself.
+pub(super) async fn say_failure(
+    store: &Store,
+    failure: String,
+    disposition: &Disposition,
+    retry_in: Option<Duration>,
+) {
+    let seconds = retry_in.map(|wait| wait.as_secs_f32());
+    match disposition {
+        Disposition::Reconnect | Disposition::Resync => {
+            warn!(error = failure, retry_in_seconds = seconds, "connection to the directory failed");
+            say_error(store, Some(failure)).await;
+        }
+        Disposition::RetrySlowly { advice } | Disposition::Stop { advice } => {
+            error!(error = failure, advice, retry_in_seconds = seconds, "the directory cannot be followed");
+            say_error(store, Some(format!("{failure}; {advice}"))).await;
+        }
+    }
+}
+
+/// What the readings of a connection are relative to, in a log line.
+pub(super) fn say_connected(url: &str, basis: Basis) {
+    let since = match basis {
+        Basis::Checkpoint => "the stored checkpoint",
+        Basis::Nothing => "nothing: everything is read",
+        Basis::CheckpointRefused => "a refused checkpoint: everything is read and compared",
+        Basis::WentBack => "a directory that went back in time",
+    };
+    info!(url, since, "connected to the directory");
+}
