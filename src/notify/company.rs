@@ -1,6 +1,8 @@
 //! A small company in memory, and a shorthand for what happens in it: what the tests of the rules are
 //! written in.
 
+pub(super) mod random;
+
 use std::{collections::BTreeMap, convert::Infallible, time::Duration};
 
 use uuid::Uuid;
@@ -168,8 +170,9 @@ impl Company {
         {
             owners.push(owner.clone());
         }
-        let second = i64::try_from(id.0.as_u128() & 0xffff).unwrap();
-        let time = jiff::Timestamp::from_second(1_785_153_780 + second * 60).unwrap();
+        let (set, place) = ((id.0.as_u128() - 0x3_0000) >> 16, id.0.as_u128() & 0xffff);
+        let minutes = i64::try_from(set * 10 + place).unwrap();
+        let time = jiff::Timestamp::from_second(1_785_153_780 + minutes * 60).unwrap();
         ChangeEvent {
             id,
             change_set,

@@ -53,18 +53,18 @@ pub struct EntryEvents<'a> {
 
 /// Groups events by entry: entries in the order in which they first appear, events as they come.
 pub fn by_entry<'a>(events: impl IntoIterator<Item = &'a ChangeEvent>) -> Vec<EntryEvents<'a>> {
-    let mut groups: Vec<EntryEvents<'a>> = Vec::new();
-    let mut places = BTreeMap::new();
+    let mut groups: BTreeMap<EntryKey, (usize, EntryEvents<'a>)> = BTreeMap::new();
     for event in events {
-        let place = *places.entry(EntryKey::of(&event.entry)).or_insert_with(|| {
-            groups.push(EntryEvents { entry: &event.entry, events: Vec::new() });
-            groups.len() - 1
-        });
-        let group = groups.get_mut(place).expect("the index of a group leads to it");
+        let place = groups.len();
+        let (_, group) = groups
+            .entry(EntryKey::of(&event.entry))
+            .or_insert_with(|| (place, EntryEvents { entry: &event.entry, events: Vec::new() }));
         group.entry = &event.entry;
         group.events.push(event);
     }
-    groups
+    let mut groups: Vec<_> = groups.into_values().collect();
+    groups.sort_by_key(|(place, _)| *place);
+    groups.into_iter().map(|(_, group)| group).collect()
 }
 
 #[cfg(test)]

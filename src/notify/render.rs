@@ -103,6 +103,8 @@ struct Shown<'a> {
 /// How one event is told to this reader.
 struct Telling<'a> {
     mail: Mail,
+    /// The event's subject is the reader, or the group `through` which the reader is concerned.
+    is_of_reader: bool,
     through: Option<&'a EntryRef>,
     extent: Extent,
 }
@@ -240,7 +242,10 @@ impl<'a> Page<'a> {
             extent: telling.extent,
             timezone: self.content.timezone,
         };
-        EventView::of(event, &sight)
+        let mut view = EventView::of(event, &sight);
+        // Who reads "you" knows who that is.
+        view.subject = view.subject.filter(|_| !telling.is_of_reader);
+        view
     }
 
     fn context(&self, own: Value) -> Value {
@@ -290,7 +295,8 @@ impl<'a> Page<'a> {
             (Change::ObjectRenamed { .. }, _, _) => (Mail::ObjectRenamed, None),
             (Change::AttributesChanged { .. }, _, _) => (Mail::AttributesChanged, None),
         };
-        Telling { mail, through: ground.and_then(|ground| group_between(ground)), extent }
+        let through = ground.and_then(|ground| group_between(ground));
+        Telling { mail, is_of_reader: ground.is_some(), through, extent }
     }
 }
 
