@@ -43,6 +43,7 @@ use crate::{
     directory::{schema::Schema, store_name::StoreName},
     notify::options::Options,
     outbox::settings::MailSettings,
+    telemetry::LogFormat,
 };
 
 /// Reads the file, lays the environment over it and checks everything. Secrets in files of their own are
@@ -87,15 +88,6 @@ pub struct LogSettings {
     pub format: LogFormat,
     /// The least severe level that is written.
     pub level: tracing::Level,
-}
-
-/// What a log line looks like.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LogFormat {
-    /// For people.
-    Text,
-    /// One object per line.
-    Json,
 }
 
 /// One `[identity_store.NAME]`.

@@ -14,6 +14,7 @@
 
 pub mod change;
 pub mod clock;
+pub mod commands;
 pub mod config;
 pub mod connector;
 pub mod db;
@@ -22,3 +23,4 @@ pub mod error_chain;
 pub mod notify;
 pub mod outbox;
 pub mod pipeline;
+pub mod telemetry;

@@ -1,3 +1,10 @@
-//! The `dirherald` command.
+//! The `dirherald` command: arguments in, exit code out.
 
-fn main() {}
+use std::process::ExitCode;
+
+use clap::Parser;
+use dirherald::commands::{self, Arguments};
+
+fn main() -> ExitCode {
+    commands::main(Arguments::parse()).into()
+}

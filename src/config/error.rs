@@ -30,7 +30,7 @@ pub enum ConfigError {
         source: io::Error,
     },
     /// The file is no TOML.
-    #[error("{}: line {line} is no TOML: {problem}", file.display())]
+    #[error("{}: line {line} is not valid TOML: {problem}", file.display())]
     Syntax {
         /// The configuration file.
         file: PathBuf,

@@ -1,22 +1,27 @@
 //! What may stand at a key, and how a value of the file becomes one of ours.
 
-use std::{fs, path::PathBuf, time::Duration};
+mod files;
+mod forms;
+mod shape;
 
-use figment::value::{Num, Value};
-use jiff::{civil::Time, tz::TimeZone as Zone};
+use std::path::PathBuf;
+
+use figment::value::Value;
 use secrecy::SecretString;
-use url::Url;
 
-use super::{
-    duration::parse_duration,
-    keys::Key,
-    mailbox::parse_mailbox,
-    nearest::near_word,
-    server_url::{is_host, parse_server_url},
-    typed::{SecretText, Typed},
+pub use self::shape::type_name;
+use self::{
+    files::{file, secret_file},
+    forms::{
+        address, attribute, clock, dn, domain, envelope_sender, filter, host, https_url, length, mailbox,
+        plain, time_zone, urls,
+    },
+    shape::{each, each_text, is_whole, optional, tables, text},
 };
-use crate::directory::{
-    attribute::AttributeName, dn::Dn as Name, filter::Filter as ParsedFilter, mail_address::MailAddress,
+use super::{
+    keys::Key,
+    nearest::near_word,
+    typed::{SecretText, Typed},
 };
 
 /// The type of a key.
@@ -233,205 +238,4 @@ impl Kind {
             near_word(given, words).map(|word| format!("; did you mean {word:?}?")).unwrap_or_default();
         Err(Misfit::Content(format!("must be {}{hint}", self.expected())))
     }
-}
-
-/// What an error calls the type of a value.
-pub fn type_name(value: &Value) -> &'static str {
-    match value {
-        Value::String(..) | Value::Char(..) => "a text",
-        Value::Bool(..) => "true or false",
-        Value::Num(_, number) if is_whole(*number) => "a whole number",
-        Value::Num(..) => "a number with a fraction",
-        Value::Empty(..) => "nothing",
-        Value::Dict(_, table) if table.contains_key("$__toml_private_datetime") => "a date without quotes",
-        Value::Dict(..) => "a table",
-        Value::Array(..) => "a list",
-    }
-}
-
-fn is_whole(number: Num) -> bool {
-    !matches!(number, Num::F32(_) | Num::F64(_))
-}
-
-fn text(value: &Value) -> Result<&str, Misfit> {
-    value.as_str().ok_or(Misfit::Type)
-}
-
-fn each<T>(value: &Value, read: impl Fn(&Value) -> Result<T, Misfit>) -> Result<Vec<T>, Misfit> {
-    value.as_array().ok_or(Misfit::Type)?.iter().map(read).collect()
-}
-
-/// An error within the list says which entry it is.
-fn each_text<T>(value: &Value, read: impl Fn(&str) -> Result<T, Misfit>) -> Result<Vec<T>, Misfit> {
-    let list = value.as_array().ok_or(Misfit::Type)?;
-    let numbered = list.iter().zip(1..);
-    let entries = numbered.map(|(item, number): (&Value, usize)| {
-        text(item).and_then(&read).map_err(|misfit| match misfit {
-            Misfit::Type => {
-                Misfit::Content(format!("entry {number} must be a text in quotes, not {}", type_name(item)))
-            }
-            Misfit::Content(sentence) => Misfit::Content(format!("entry {number} {sentence}")),
-        })
-    });
-    entries.collect()
-}
-
-fn optional<T>(text: &str, read: impl Fn(&str) -> Result<T, Misfit>) -> Result<Option<T>, Misfit> {
-    if text.is_empty() { Ok(None) } else { read(text).map(Some) }
-}
-
-fn plain(text: &str) -> Result<&str, Misfit> {
-    if text.chars().any(char::is_control) {
-        return Err("must be one line without control characters".into());
-    }
-    Ok(text)
-}
-
-fn length(text: &str, zero: bool) -> Result<Duration, Misfit> {
-    let length = parse_duration(text).ok_or(
-        "must be a duration: whole numbers, each with its unit ms, s, m, h or d, such as \"5s\", \"2h\" or \
-         \"30d\", up to \"36500d\"",
-    )?;
-    if length.is_zero() && !zero {
-        return Err("must be longer than nothing: write for example \"5s\"".into());
-    }
-    Ok(length)
-}
-
-/// The path is not repeated: it may be the secret itself, written to the wrong key.
-fn secret_file(path: &str) -> Result<Option<Typed>, Misfit> {
-    if path.is_empty() {
-        return Ok(None);
-    }
-    let unreadable = |error: std::io::Error| {
-        Misfit::Content(format!(
-            "names a file that cannot be read ({}): write the path of a file that holds the secret alone",
-            error.kind()
-        ))
-    };
-    let bytes = fs::read(path).map_err(unreadable)?;
-    let content = String::from_utf8(bytes).map_err(|_| "names a file that is no UTF-8 text")?;
-    let line = content.strip_suffix('\n').unwrap_or(&content);
-    let line = line.strip_suffix('\r').unwrap_or(line);
-    Ok(Some(Typed::Secret(SecretText(SecretString::from(line)))))
-}
-
-fn file(path: &str) -> Result<PathBuf, Misfit> {
-    let is_file = fs::File::open(path).and_then(|file| file.metadata()).map(|metadata| metadata.is_file());
-    match is_file {
-        Ok(true) => Ok(PathBuf::from(path)),
-        Ok(false) => Err("names something that is no file".into()),
-        Err(error) => Err(Misfit::Content(format!("names a file that cannot be read ({})", error.kind()))),
-    }
-}
-
-fn urls(value: &Value) -> Result<Option<Typed>, Misfit> {
-    let urls = each_text(value, |text| Ok(parse_server_url(text)?))?;
-    if urls.is_empty() {
-        return Err("must name at least one server: write for example [\"ldaps://dc1.acme.example\"]".into());
-    }
-    Ok(Some(Typed::Urls(urls)))
-}
-
-fn dn(text: &str) -> Result<Name, Misfit> {
-    if text.is_empty() {
-        return Err("must not be empty: write a distinguished name such as \"dc=acme,dc=example\"".into());
-    }
-    Name::parse(text).map_err(|error| Misfit::Content(format!("is {error}")))
-}
-
-/// RFC 4512, section 2.5: a short name, with or without options.
-fn attribute(text: &str) -> Result<AttributeName, Misfit> {
-    let in_name = |c: char| c.is_ascii_alphanumeric() || c == '-';
-    let is_option = |option: &str| !option.is_empty() && option.chars().all(in_name);
-    let mut parts = text.split(';');
-    let is_name = parts
-        .next()
-        .is_some_and(|name| is_option(name) && name.starts_with(|c: char| c.is_ascii_alphabetic()));
-    if !is_name || !parts.all(is_option) {
-        return Err("is not the name of an attribute: write one such as \"mail\"".into());
-    }
-    Ok(AttributeName::new(text))
-}
-
-fn filter(text: &str) -> Result<ParsedFilter, Misfit> {
-    ParsedFilter::parse(text).map_err(|error| Misfit::Content(format!("is {error}")))
-}
-
-fn address(text: &str) -> Result<MailAddress, Misfit> {
-    text.parse().map_err(|error| Misfit::Content(format!("is {error}")))
-}
-
-fn mailbox(text: &str) -> Result<crate::outbox::settings::Mailbox, Misfit> {
-    parse_mailbox(text).map_err(|reason| {
-        Misfit::Content(format!(
-            "is not a mail address: {reason}: write for example \"Directory <no-reply@acme.example>\""
-        ))
-    })
-}
-
-fn envelope_sender(text: &str) -> Result<Option<Typed>, Misfit> {
-    match text {
-        "" => Ok(None),
-        "<>" => Ok(Some(Typed::EnvelopeSender(None))),
-        _ => address(text).map(|address| Some(Typed::EnvelopeSender(Some(address)))),
-    }
-}
-
-fn domain(text: &str) -> Result<String, Misfit> {
-    if text.contains('@') {
-        return Err("must be the part behind the @ alone, such as \"acme.example\"".into());
-    }
-    plain(text)?;
-    if text.is_empty() || text.contains(char::is_whitespace) {
-        return Err("is no mail domain: write one such as \"acme.example\"".into());
-    }
-    Ok(text.to_lowercase())
-}
-
-fn host(text: &str) -> Result<Option<Typed>, Misfit> {
-    let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
-    if !is_host(bare) {
-        return Err(
-            "must be the name or address of a host alone, without scheme and port: write for example \
-                    \"mail.acme.example\""
-                .into(),
-        );
-    }
-    Ok(Some(Typed::Text(bare.to_owned())))
-}
-
-fn time_zone(text: &str) -> Result<Option<Typed>, Misfit> {
-    let zone = Zone::get(text).map_err(|_| {
-        "is not a time zone this machine knows: write \"UTC\" or a name such as \"Europe/Berlin\" (the \
-         distribution's package tzdata brings them)"
-    })?;
-    Ok(Some(Typed::Zone(zone)))
-}
-
-fn clock(text: &str) -> Result<Option<Typed>, Misfit> {
-    let time = (text.len() == 5).then(|| Time::strptime("%H:%M", text).ok()).flatten();
-    time.map(|_| Some(Typed::Text(text.to_owned())))
-        .ok_or_else(|| "must be an hour of the day from \"00:00\" to \"23:59\"".into())
-}
-
-/// M19: what stands in a mail as a link is https or nothing.
-fn https_url(text: &str) -> Result<String, Misfit> {
-    let is_https = |url: &Url| url.scheme() == "https" && url.host_str().is_some_and(|host| !host.is_empty());
-    let plain = |url: &Url| url.username().is_empty() && url.password().is_none();
-    match Url::parse(text) {
-        Ok(url) if is_https(&url) && plain(&url) => Ok(text.to_owned()),
-        Ok(_) | Err(_) => Err("must begin with https:// and name a host: write for example \
-                               \"https://password.acme.example\""
-            .into()),
-    }
-}
-
-/// The walk goes into the tables itself.
-fn tables(value: &Value) -> Result<Option<Typed>, Misfit> {
-    let list = value.as_array().ok_or(Misfit::Type)?;
-    if !list.iter().all(|item| item.as_dict().is_some()) {
-        return Err(Misfit::Type);
-    }
-    Ok(Some(Typed::Tables(list.len())))
 }

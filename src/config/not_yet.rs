@@ -88,3 +88,34 @@ impl Table {
             .any(|not_yet| matches!(not_yet, Word(key, lacked) if (*key, *lacked) == (path, word)))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{
+        keys::{Fallback, GLOBAL_KEYS, STORE_KEYS},
+        kind::Kind,
+    };
+
+    #[test]
+    fn what_waits_is_in_the_table_and_no_default() {
+        for (keys, not_yet) in [(GLOBAL_KEYS, GLOBAL), (STORE_KEYS, STORE)] {
+            let table = Table { keys, not_yet };
+            for waiting in not_yet {
+                match waiting {
+                    Key(path) => assert!(table.find(path).is_some(), "{path}"),
+                    Word(path, word) => {
+                        let key = table.find(path).unwrap();
+                        assert!(
+                            matches!(key.kind, Kind::Word(words) if words.contains(word)),
+                            "{path} {word}"
+                        );
+                        let is_default =
+                            matches!(key.fallback, Fallback::Default(value) if value == format!("{word:?}"));
+                        assert!(!is_default, "{path} {word}");
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,23 +1,25 @@
 //! Gathers what is wrong.
 
+use std::collections::BTreeSet;
+
 use super::{environment::Variables, error::ConfigError};
 
 /// All that was found wrong so far.
 pub struct Report {
     variables: Variables,
-    errors: Vec<ConfigError>,
+    /// Path and problem.
+    refused: BTreeSet<(String, String)>,
 }
 
 impl Report {
     /// Nothing wrong yet. `variables` says which keys the environment set.
     pub fn new(variables: Variables) -> Self {
-        Self { variables, errors: Vec::new() }
+        Self { variables, refused: BTreeSet::new() }
     }
 
     /// Something is wrong at the dotted path.
     pub fn refuse(&mut self, path: String, problem: impl Into<String>) {
-        let variable = self.variables.get(&path).cloned();
-        self.errors.push(ConfigError::Key { path, problem: problem.into(), variable });
+        self.refused.insert((path, problem.into()));
     }
 
     /// Whether the environment set the key.
@@ -25,12 +27,13 @@ impl Report {
         self.variables.contains_key(path)
     }
 
-    /// What was found, in the order of the keys.
+    /// What was found, each once, in the order of the paths.
     pub fn into_errors(self) -> Vec<ConfigError> {
-        let mut errors = self.errors;
-        errors.sort_by_cached_key(ToString::to_string);
-        errors.dedup_by_key(|error| error.to_string());
-        errors
+        let error = |(path, problem)| {
+            let variable = self.variables.get(&path).cloned();
+            ConfigError::Key { path, problem, variable }
+        };
+        self.refused.into_iter().map(error).collect()
     }
 }
 

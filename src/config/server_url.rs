@@ -10,7 +10,7 @@ use crate::connector::settings::ServerUrl;
 /// the text: it may hold a password.
 pub fn parse_server_url(text: &str) -> Result<ServerUrl, &'static str> {
     if text.get(..4).is_some_and(|scheme| scheme.eq_ignore_ascii_case("srv:")) {
-        return Err("finding servers with srv: is not there yet in this version: name the servers, \
+        return Err("uses srv:, which is not there yet in this version: name the servers, \
                     for example \"ldaps://dc1.acme.example\"");
     }
     let url = Url::parse(text).map_err(|_| {
@@ -44,8 +44,8 @@ fn host_of(url: &Url) -> Result<String, &'static str> {
 
 /// A host name in ASCII (an international one in its xn-- form), an IPv4 or an IPv6 address.
 pub fn is_host(text: &str) -> bool {
-    let in_label = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
-    let is_label = |label: &str| !label.is_empty() && label.len() <= 63 && label.chars().all(in_label);
+    let allowed = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    let is_label = |label: &str| !label.is_empty() && label.len() <= 63 && label.chars().all(allowed);
     let is_name = text.len() <= 253 && text.strip_suffix('.').unwrap_or(text).split('.').all(is_label);
     is_name || text.parse::<Ipv6Addr>().is_ok()
 }
@@ -94,7 +94,7 @@ mod tests {
     fn urls_name_scheme_host_and_port() {
         let ldap = |host: &str, port| Ok(ServerUrl::Ldap { host: host.into(), port });
         let ldaps = |host: &str, port| Ok(ServerUrl::Ldaps { host: host.into(), port });
-        let ldapi = |path: &str| Ok(ServerUrl::Ldapi { path: path.into() });
+        let socket = |path: &str| Ok(ServerUrl::Ldapi { path: path.into() });
         for (text, expected) in [
             ("ldap://dc1.acme.example", ldap("dc1.acme.example", 389)),
             ("ldap://dc1.acme.example/", ldap("dc1.acme.example", 389)),
@@ -104,8 +104,8 @@ mod tests {
             ("ldaps://[::1]", ldaps("::1", 636)),
             ("ldaps://[2001:db8::1]:1636", ldaps("2001:db8::1", 1636)),
             ("ldap://127.0.0.1:3890", ldap("127.0.0.1", 3890)),
-            ("ldapi://%2Frun%2Fslapd%2Fldapi", ldapi("/run/slapd/ldapi")),
-            ("ldapi://%2ftmp%2fa%20b/", ldapi("/tmp/a b")),
+            ("ldapi://%2Frun%2Fslapd%2Fldapi", socket("/run/slapd/ldapi")),
+            ("ldapi://%2ftmp%2fa%20b/", socket("/tmp/a b")),
         ] {
             assert_eq!(parse_server_url(text), expected, "{text}");
         }
@@ -134,8 +134,8 @@ mod tests {
             ("ldapi://%2Frun:3", "must name the socket"),
             ("ldapi://%2Frun%2", "must name the socket"),
             ("ldapi://%2Frun%00", "must name the socket"),
-            ("srv:acme.example", "is not there yet"),
-            ("SRV:acme.example", "is not there yet"),
+            ("srv:acme.example", "which is not there yet"),
+            ("SRV:acme.example", "which is not there yet"),
         ] {
             let error = parse_server_url(text).expect_err(text);
             assert!(error.contains(advice), "{text}: {error}");

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use figment::value::{Dict, Value};
 
 use super::{
-    Config, LogFormat, LogSettings, StateSettings, StoreSettings,
+    Config, LogSettings, StateSettings, StoreSettings,
     error::ConfigErrors,
     keys::{GLOBAL_KEYS, STORE_KEYS, Table},
     kind::type_name,
@@ -13,10 +13,10 @@ use super::{
     not_yet,
     report::Report,
     store::StoreReader,
-    values::Values,
+    values::{Refused, Values},
     walk::{Place, shown, unknown_at_top},
 };
-use crate::directory::store_name::StoreName;
+use crate::{directory::store_name::StoreName, telemetry::LogFormat};
 
 const GLOBAL: Table = Table { keys: GLOBAL_KEYS, not_yet: not_yet::GLOBAL };
 const STORE: Table = Table { keys: STORE_KEYS, not_yet: not_yet::STORE };
@@ -32,12 +32,12 @@ pub fn read(merged: Merged) -> Result<Config, ConfigErrors> {
     let stores = read_stores(stores, &defaults, &mut report);
     let errors = report.into_errors();
     match state_and_log {
-        Some((state, log)) if errors.is_empty() => Ok(Config { state, log, stores }),
-        Some(_) | None => Err(ConfigErrors(errors)),
+        Ok((state, log)) if errors.is_empty() => Ok(Config { state, log, stores }),
+        Ok(_) | Err(Refused) => Err(ConfigErrors(errors)),
     }
 }
 
-fn read_global(tree: Dict, report: &mut Report) -> Option<(StateSettings, LogSettings)> {
+fn read_global(tree: Dict, report: &mut Report) -> Result<(StateSettings, LogSettings), Refused> {
     let is_known = |name: &String, _: &mut Value| GLOBAL.has_below(name);
     let mut unknown = tree;
     let known: Dict = unknown.extract_if(.., is_known).collect();
@@ -45,24 +45,25 @@ fn read_global(tree: Dict, report: &mut Report) -> Option<(StateSettings, LogSet
         report.refuse(shown(name), unknown_at_top(name, GLOBAL, STORE));
     }
     let values = Place { table: GLOBAL, prefix: "" }.read(&known, report).over(&Values::fallbacks(GLOBAL));
-    let path = values.optional("state.path")?;
-    if path.is_none() {
-        report.refuse("state.path".into(), "must not be empty: write path = \"/var/lib/dirherald/state.db\"");
-    }
-    let state = StateSettings { path: path?, keep: values.get("state.keep")? };
-    Some((state, LogSettings { format: log_format(&values)?, level: log_level(&values)? }))
+    let Some(path) = values.optional("state.path")? else {
+        let problem = "must not be empty: write for example path = \"/var/lib/dirherald/state.db\"";
+        report.refuse("state.path".into(), problem);
+        return Err(Refused);
+    };
+    let state = StateSettings { path, keep: values.get("state.keep")? };
+    Ok((state, LogSettings { format: log_format(&values)?, level: log_level(&values)? }))
 }
 
-fn log_format(values: &Values) -> Option<LogFormat> {
+fn log_format(values: &Values) -> Result<LogFormat, Refused> {
     match values.get("log.format")? {
-        "text" => Some(LogFormat::Text),
-        "json" => Some(LogFormat::Json),
-        _ => None,
+        "text" => Ok(LogFormat::Text),
+        "json" => Ok(LogFormat::Json),
+        _ => Err(Refused),
     }
 }
 
-fn log_level(values: &Values) -> Option<tracing::Level> {
-    values.get::<&str>("log.level")?.parse().ok()
+fn log_level(values: &Values) -> Result<tracing::Level, Refused> {
+    values.get::<&str>("log.level")?.parse().map_err(|_| Refused)
 }
 
 fn read_defaults(defaults: Option<Value>, report: &mut Report) -> Values {
@@ -99,11 +100,16 @@ fn read_stores(
             "there is none: write at least one table such as [identity_store.acme], with urls and base_dn";
         report.refuse("identity_store".into(), problem);
     }
-    let read = stores.iter().filter_map(|(name, store)| read_store(name, store, defaults, report));
+    let read = stores.iter().filter_map(|(name, store)| read_store(name, store, defaults, report).ok());
     read.map(|store| (store.name.clone(), store)).collect()
 }
 
-fn read_store(name: &str, store: &Value, defaults: &Values, report: &mut Report) -> Option<StoreSettings> {
+fn read_store(
+    name: &str,
+    store: &Value,
+    defaults: &Values,
+    report: &mut Report,
+) -> Result<StoreSettings, Refused> {
     let path = format!("identity_store.{}", shown(name));
     let Some(tree) = store.as_dict() else {
         let problem = format!(
@@ -111,14 +117,14 @@ fn read_store(name: &str, store: &Value, defaults: &Values, report: &mut Report)
             type_name(store)
         );
         report.refuse(path, problem);
-        return None;
+        return Err(Refused);
     };
     let Ok(name) = name.parse::<StoreName>() else {
         report.refuse(
             path,
             "a store's name is made of a-z, 0-9 and -: write for example [identity_store.acme-eu]",
         );
-        return None;
+        return Err(Refused);
     };
     let values = Place { table: STORE, prefix: &path }.read(tree, report).over(defaults);
     StoreReader { name, table: STORE, values, report }.read()

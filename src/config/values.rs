@@ -23,6 +23,10 @@ pub enum Slot {
     Refused,
 }
 
+/// There is no value, and the report says why.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Refused;
+
 impl Values {
     /// What holds where nothing is given.
     pub fn fallbacks(table: Table) -> Self {
@@ -48,19 +52,19 @@ impl Values {
         self.0.insert(path, slot);
     }
 
-    /// The value of a key; `None` where there is none, or where it was refused.
-    pub fn get<T: FromTyped>(&self, path: &str) -> Option<T> {
-        self.optional(path)?
+    /// The value of a key that has a default.
+    pub fn get<T: FromTyped>(&self, path: &str) -> Result<T, Refused> {
+        self.optional(path)?.ok_or(Refused)
     }
 
-    /// `Some(None)` where the key was left out or empty, `None` where its value was refused.
-    pub fn optional<T: FromTyped>(&self, path: &str) -> Option<Option<T>> {
+    /// `Ok(None)` where the key was left out, or is empty where that means: none.
+    pub fn optional<T: FromTyped>(&self, path: &str) -> Result<Option<T>, Refused> {
         match self.slot(path) {
             Some(Slot::Given(typed)) => {
-                Some(Some(T::from_typed(typed).expect("the key table gives each key its type")))
+                Ok(Some(T::from_typed(typed).expect("the key table gives each key its type")))
             }
-            Some(Slot::Refused) => None,
-            Some(Slot::Empty) | None => Some(None),
+            Some(Slot::Refused) => Err(Refused),
+            Some(Slot::Empty) | None => Ok(None),
         }
     }
 
@@ -76,6 +80,6 @@ pub fn default_of(key: &Key) -> Option<Slot> {
         return None;
     };
     let value = parse_value(toml).expect("the defaults of the key table are TOML");
-    let typed = key.kind.read(&value).ok().expect("the defaults of the key table are of their keys' types");
+    let typed = key.kind.read(&value).expect("the defaults of the key table are of their keys' types");
     Some(typed.map_or(Slot::Empty, Slot::Given))
 }

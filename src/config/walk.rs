@@ -159,7 +159,7 @@ pub fn unknown_at_top(path: &str, global: Table, store: Table) -> String {
 
 fn unknown_sentence(path: &str, nearest: Option<&str>, shown: Option<String>) -> String {
     match (nearest, shown) {
-        (Some(near), Some(shown)) if is_near(last(path), last(near)) => {
+        (Some(near), Some(shown)) if is_slip(path, near) => {
             format!("unknown key; did you mean {shown}?")
         }
         (_, Some(shown)) => format!("unknown key; the nearest known one is {shown}"),
@@ -177,9 +177,19 @@ fn nearest_of(table: Table, path: &str) -> Option<&'static str> {
     keys.chain(tables).min_by_key(|known| farness(path, known))
 }
 
-/// The last name counts most: a key in the wrong table is nearer than another key of the right one.
+/// The last name counts most: a key in the wrong table is nearer than another key of the right one. A `_`
+/// for the dot counts for nothing.
 fn farness(path: &str, known: &str) -> usize {
-    4 * distance(last(path), last(known)) + distance(above(path), above(known)).min(12)
+    let by_parts = 4 * distance(last(path), last(known)) + distance(above(path), above(known)).min(12);
+    by_parts.min(4 * distance(&folded(path), &folded(known)))
+}
+
+fn is_slip(path: &str, known: &str) -> bool {
+    is_near(last(path), last(known)) || distance(&folded(path), &folded(known)) <= 1
+}
+
+fn folded(path: &str) -> String {
+    path.replace('.', "_")
 }
 
 fn sentence(key: &Key, value: &Value, misfit: Misfit) -> String {

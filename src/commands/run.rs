@@ -1,0 +1,84 @@
+//! `run`: the daemon.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    task::JoinSet,
+};
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use super::{CommandError, Exit};
+use crate::{
+    config::{Config, StoreSettings},
+    connector::{Connector, Timing},
+    db::{Db, RunLock, StoreContext},
+    outbox::mailer::Mailer,
+    pipeline, telemetry,
+};
+
+/// A stop is clean within this time, or not at all.
+const STOP_WITHIN: Duration = Duration::from_secs(10);
+
+/// Runs until SIGTERM or SIGINT.
+pub(super) async fn run(config: Config) -> Result<Exit, CommandError> {
+    telemetry::start(config.log.format, config.log.level);
+    let _lock = RunLock::take(&config.state.path)?;
+    let db = Db::open(&config.state.path)?;
+    let cancel = CancellationToken::new();
+    let mut stores = JoinSet::new();
+    for settings in config.stores.into_values() {
+        let store = store(db.clone(), settings).await?;
+        stores.spawn(pipeline::run(store, cancel.clone()));
+    }
+    info!(version = env!("CARGO_PKG_VERSION"), stores = stores.len(), "dirherald runs");
+    asked_to_stop().await?;
+    info!("stopping");
+    cancel.cancel();
+    let all = async { while stores.join_next().await.is_some() {} };
+    if tokio::time::timeout(STOP_WITHIN, all).await.is_err() {
+        warn!(seconds = STOP_WITHIN.as_secs(), "not everything ended in time; nothing is lost by that");
+    }
+    info!("stopped");
+    Ok(Exit::Success)
+}
+
+async fn store(db: Db, settings: StoreSettings) -> Result<pipeline::Store, CommandError> {
+    let mailer = Mailer::new(&settings.mail)
+        .map_err(|source| CommandError::Mailer { store: settings.name.to_string(), source })?;
+    let facts = db.begin_store(settings.name.clone()).await?;
+    let attributes = settings.schema.requested_attributes();
+    let base = settings.connector.base_dn.clone();
+    // One more than the limit: enough to see that it is exceeded.
+    let member_cap = settings.notify.group_expansion_limit.saturating_add(1);
+    let context = StoreContext::new(facts.no, base, Arc::new(settings.schema), member_cap);
+    Ok(pipeline::Store {
+        name: settings.name,
+        db,
+        context: Arc::new(context),
+        connector: Connector::new(settings.connector, attributes, Timing::default()),
+        options: Arc::new(settings.notify),
+        mail: settings.mail,
+        mailer,
+        timezone: settings.timezone,
+        facts,
+        wake: pipeline::Wake::default(),
+    })
+}
+
+async fn asked_to_stop() -> Result<(), CommandError> {
+    let listen = |kind| {
+        signal(kind).map_err(|source| CommandError::System { operation: "listen for signals", source })
+    };
+    let mut terminate = listen(SignalKind::terminate())?;
+    let mut interrupt = listen(SignalKind::interrupt())?;
+    let mut hangup = listen(SignalKind::hangup())?;
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => return Ok(()),
+            _ = interrupt.recv() => return Ok(()),
+            _ = hangup.recv() => warn!("the configuration is not reread yet; restart to change it"),
+        }
+    }
+}
