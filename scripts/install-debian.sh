@@ -58,6 +58,8 @@ as_root env DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-r
 
 case $packages in
     *slapd*)
-        as_root update-rc.d slapd disable
-        echo "The package slapd was installed for its program; its service is disabled." ;;
+        # It complains of a missing unit file where the service is an init script, and disables it all the same.
+        as_root update-rc.d slapd disable 2>/dev/null
+        echo "The package slapd was installed for its program; its service is disabled."
+        ;;
 esac

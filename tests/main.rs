@@ -6,3 +6,6 @@ mod support;
 
 #[cfg(test)]
 mod rig;
+
+#[cfg(test)]
+mod connector;

@@ -36,11 +36,6 @@ impl WantedAttributes {
         Arc::clone(&self.requested)
     }
 
-    /// The attributes that are passed on, in the order they were given.
-    pub fn passed_on(&self) -> &[AttributeName] {
-        &self.passed_on
-    }
-
     /// The name under which an attribute is passed on. `None`: it is not.
     pub fn name_of(&self, description: &str) -> Option<AttributeName> {
         if let Some(name) = self.find(description) {

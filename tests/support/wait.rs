@@ -37,7 +37,8 @@ pub async fn until_async<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>
     }
 }
 
+/// Between two looks at a condition.
 #[expect(clippy::disallowed_methods, reason = "the pause between two looks at a condition that has a limit")]
-fn pause() {
+pub fn pause() {
     thread::sleep(PAUSE);
 }

@@ -30,10 +30,12 @@ pub struct Outlet {
 }
 
 impl Outlet {
+    /// Nothing was handed on yet.
     pub fn new(to: mpsc::Sender<FeedEvent>) -> Self {
         Self { to, progress: Progress::Nothing }
     }
 
+    /// Waits for room.
     pub async fn hand_on(&mut self, batch: Batch) -> Result<(), Gone> {
         let progress = match batch.phase {
             Phase::RefreshBegins | Phase::Refresh => Progress::Refreshing,
@@ -44,6 +46,7 @@ impl Outlet {
         Ok(())
     }
 
+    /// How far the batches got.
     pub fn progress(&self) -> Progress {
         self.progress
     }

@@ -1,0 +1,102 @@
+//! Questions beside the feed, and what `check` asks.
+
+use dirherald::{
+    connector::{ServerKind, SizeLimit},
+    directory::{attribute::AttributeName, dn::Dn},
+};
+
+use super::{
+    following::{connector, id, settings, texts},
+    refresh::crowd,
+};
+use crate::support::{
+    ldap::Ldap,
+    slapd::{COMPANY, ServiceLimit, Setup},
+};
+
+const MEI: &str = "uid=mei,ou=people";
+
+fn dn(text: &str) -> Dn {
+    Dn::parse(text).unwrap()
+}
+
+#[tokio::test]
+async fn entries_are_found_by_dn_and_by_id() {
+    let slapd = Setup::company().start();
+    let admin = Ldap::admin(&slapd).await;
+    let mut lookup = connector(settings(&slapd)).lookup();
+    let mei = lookup.entry(&dn(&slapd.dn(MEI))).await.unwrap().expect("mei is there");
+    assert_eq!((mei.id, texts(&mei, "cn")), (id(&admin.id(MEI).await), vec!["Mei Chen".to_owned()]));
+    assert!(mei.stamp.is_some() && mei.origin.time.is_some() && mei.origin.actor.is_none());
+    assert_eq!(lookup.entry(&dn(&slapd.dn("uid=nobody,ou=people"))).await.unwrap(), None);
+    assert_eq!(lookup.entry(&dn("dc=elsewhere")).await.unwrap(), None);
+
+    admin.rename(MEI, "uid=mei2").await;
+    let renamed = lookup.entry_by_id(mei.id, &dn(COMPANY)).await.unwrap().expect("she is still there");
+    assert_eq!(renamed.dn.as_str(), slapd.dn("uid=mei2,ou=people"));
+    let unknown = id("00000000-0000-0000-0000-000000000001");
+    assert_eq!(lookup.entry_by_id(unknown, &dn(COMPANY)).await.unwrap(), None);
+    lookup.close().await;
+}
+
+#[tokio::test]
+async fn many_questions_are_answered_in_their_order() {
+    let slapd = crowd(500).start();
+    let mut lookup = connector(settings(&slapd)).lookup();
+    let names: Vec<Dn> = (0..600).map(|number| dn(&slapd.dn(&format!("uid=u{number},ou=people")))).collect();
+    let found = lookup.entries(&names).await.unwrap();
+    for (number, (name, found)) in names.iter().zip(&found).enumerate() {
+        assert_eq!(found.as_ref().map(|image| &image.dn), (number < 500).then_some(name));
+    }
+    assert_eq!(lookup.entries(&[]).await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn l16_a_connection_that_died_is_opened_again() {
+    let mut slapd = Setup::company().start();
+    let mut lookup = connector(settings(&slapd)).lookup();
+    assert!(lookup.entry(&dn(&slapd.dn(MEI))).await.unwrap().is_some());
+    slapd.restart();
+    assert!(lookup.entry(&dn(&slapd.dn(MEI))).await.unwrap().is_some());
+    slapd.stop();
+    let error = lookup.entry(&dn(&slapd.dn(MEI))).await.unwrap_err();
+    assert!(error.to_string().contains(&slapd.url()), "{error}");
+}
+
+#[tokio::test]
+async fn a_probe_tells_what_the_account_may_read() {
+    let slapd = Setup::company().start();
+    let members = ["member"].map(AttributeName::new);
+    let probe = connector(settings(&slapd)).probe(&members).await.unwrap();
+    assert_eq!((probe.url.as_str(), probe.kind), (slapd.url().as_str(), ServerKind::OpenLdap));
+    assert_eq!(probe.identity, Some(dn(&slapd.service_dn())));
+    assert_eq!(probe.naming_contexts, [COMPANY]);
+    assert!(probe.offers_sync && probe.base_refused.is_none());
+    assert!(probe.entry_uuid_visible && probe.entry_csn_visible);
+    assert_eq!(probe.members_visible, Some(true));
+    assert_eq!(probe.size_limit, SizeLimit::None);
+    assert!(!probe.supported_extensions.is_empty() && !probe.supported_controls.is_empty());
+}
+
+#[tokio::test]
+async fn l22_a_probe_sees_the_size_limit() {
+    let check = async |people: usize, limit: ServiceLimit| {
+        let slapd = crowd(people).service_limit(limit).start();
+        let probe = connector(settings(&slapd)).probe(&[]).await.unwrap();
+        (probe.size_limit, slapd)
+    };
+    assert_eq!(check(600, ServiceLimit::None).await.0, SizeLimit::None);
+    assert_eq!(check(100, ServiceLimit::ServerDefault).await.0, SizeLimit::AboveContent);
+    let (hides, slapd) = check(600, ServiceLimit::ServerDefault).await;
+    assert_eq!(hides, SizeLimit::Hides { who: format!("dn.exact=\"{}\"", slapd.service_dn()) });
+}
+
+#[tokio::test]
+async fn a_probe_sees_hidden_members_and_stamps() {
+    let slapd =
+        Setup::company().access("to attrs=member,entryCSN by dn.base=\"cn=nobody\" read by * search").start();
+    let members = ["member"].map(AttributeName::new);
+    let probe = connector(settings(&slapd)).probe(&members).await.unwrap();
+    assert!(probe.entry_uuid_visible && !probe.entry_csn_visible);
+    assert_eq!(probe.members_visible, Some(false));
+}
