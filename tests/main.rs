@@ -9,3 +9,6 @@ mod rig;
 
 #[cfg(test)]
 mod connector;
+
+#[cfg(test)]
+mod commands;

@@ -42,13 +42,13 @@ pub(super) fn open_for_writing(path: &Path) -> Result<Connection, DbError> {
     Ok(connection)
 }
 
-/// Opens for looking; the file must exist.
-pub(super) fn open_for_reading(path: &Path) -> Result<Connection, DbError> {
+/// Opens for looking; the file must exist. `None`: a daemon that starts has created it and written nothing.
+pub(super) fn open_for_reading(path: &Path) -> Result<Option<Connection>, DbError> {
     // Read-write access is needed to read a WAL that a daemon left behind.
     let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     recognise(path, &connection)?;
     connection.execute_batch("PRAGMA query_only = ON;").during("set up the connection")?;
-    Ok(connection)
+    Ok((version(&connection)? > 0).then_some(connection))
 }
 
 #[cfg(test)]
@@ -104,10 +104,13 @@ fn recognise(path: &Path, connection: &Connection) -> Result<(), DbError> {
     Ok(())
 }
 
+/// How many migrations were applied.
+fn version(connection: &Connection) -> Result<i64, DbError> {
+    connection.pragma_query_value(None, "user_version", |row| row.get(0)).during("read the version")
+}
+
 fn migrate(connection: &mut Connection) -> Result<(), DbError> {
-    let version: i64 =
-        connection.pragma_query_value(None, "user_version", |row| row.get(0)).during("read the version")?;
-    let done = usize::try_from(version).unwrap_or(0);
+    let done = usize::try_from(version(connection)?).unwrap_or(0);
     for (at, sql) in MIGRATIONS.iter().enumerate().skip(done) {
         let transaction = connection.transaction().during("begin a migration")?;
         transaction.execute_batch(sql).during("migrate")?;
@@ -140,14 +143,10 @@ impl RunLock {
             .mode(0o600)
             .open(&path)
             .map_err(|source| open_error(state, source))?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                let mut pid = String::new();
-                file.read_to_string(&mut pid).map_err(|source| open_error(state, source))?;
-                return Err(DbError::Locked { path: state.to_owned(), pid: pid.trim().to_owned() });
-            }
-            Err(TryLockError::Error(source)) => return Err(open_error(state, source)),
+        if !take_exclusively(&file).map_err(|source| open_error(state, source))? {
+            let mut pid = String::new();
+            file.read_to_string(&mut pid).map_err(|source| open_error(state, source))?;
+            return Err(DbError::Locked { path: state.to_owned(), pid: pid.trim().to_owned() });
         }
         file.set_len(0)
             .and_then(|()| file.rewind())
@@ -160,6 +159,24 @@ impl RunLock {
     pub fn is_held(state: &Path) -> bool {
         let Ok(file) = OpenOptions::new().read(true).write(true).open(lock_path(state)) else { return false };
         matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock))
+    }
+}
+
+/// `false`: a daemon has it. Whoever merely asks in [`RunLock::is_held`] shares the lock for a moment, and a
+/// daemon that starts just then must not take that for another daemon.
+fn take_exclusively(file: &File) -> std::io::Result<bool> {
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(true),
+            Err(TryLockError::Error(source)) => return Err(source),
+            Err(TryLockError::WouldBlock) => {}
+        }
+        match file.try_lock_shared() {
+            Ok(()) => file.unlock()?,
+            Err(TryLockError::WouldBlock) => return Ok(false),
+            Err(TryLockError::Error(source)) => return Err(source),
+        }
+        std::thread::yield_now();
     }
 }
 

@@ -106,12 +106,12 @@ pub struct EventFilter<'a> {
 }
 
 impl Reader {
-    /// `None`: there is no state file yet.
+    /// `None`: there is no state file yet, or nothing is in it.
     pub fn open(path: &Path) -> Result<Option<Self>, DbError> {
         if !path.exists() {
             return Ok(None);
         }
-        let connection = open::open_for_reading(path)?;
+        let Some(connection) = open::open_for_reading(path)? else { return Ok(None) };
         Ok(Some(Self { connection, daemon_runs: RunLock::is_held(path) }))
     }
 

@@ -2,7 +2,9 @@
 
 pub mod ber;
 pub mod certificates;
+pub mod daemon;
 pub mod ldap;
 pub mod scripted_ldap;
 pub mod slapd;
+pub mod smtp;
 pub mod wait;

@@ -1,0 +1,285 @@
+//! The program itself: a configuration on disk, its commands, and `run` as a process.
+//!
+//! ```ignore
+//! let (slapd, smtp) = (Setup::company().start(), SmtpServer::start().await);
+//! let site = Site::new(&slapd, &smtp).with("notify.owner", "true");
+//! let daemon = site.start();
+//! daemon.wait_live().await;
+//! // … change the directory, smtp.wait_for(1).await …
+//! let events = site.json(&["events"]).await;
+//! daemon.stop().await;
+//! ```
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs::{self, OpenOptions},
+    path::PathBuf,
+    process::Stdio,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use dirherald::db::Reader;
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::{
+    process::{Child, Command},
+    time::timeout,
+};
+
+use super::{slapd::Slapd, smtp::SmtpServer, wait};
+
+/// The store of [`Site::new`].
+pub const STORE: &str = "company";
+
+/// The daemon promises to be gone by then.
+const STOPS_WITHIN: Duration = Duration::from_secs(10);
+
+/// A configuration file, and a state file that may come to be, in a directory of their own. A clone means
+/// the same files with, from then on, keys of its own.
+#[derive(Debug, Clone)]
+pub struct Site {
+    dir: Arc<TempDir>,
+    /// Dotted from the top of the file, with the value as TOML.
+    keys: BTreeMap<String, String>,
+}
+
+/// What a command left behind.
+#[derive(Debug)]
+pub struct Ran {
+    /// The exit code.
+    pub code: i32,
+    /// What it printed.
+    pub stdout: String,
+    /// What it complained of.
+    pub stderr: String,
+}
+
+/// A running `dirherald run`. Killed when dropped, or when the thread that started it ends.
+#[derive(Debug)]
+pub struct Daemon {
+    site: Site,
+    child: Mutex<Child>,
+}
+
+impl Site {
+    /// A directory and a mail server, both in the clear, no option on, no waiting for a digest.
+    pub fn new(slapd: &Slapd, smtp: &SmtpServer) -> Self {
+        Self::empty().and_store(STORE, slapd, smtp)
+    }
+
+    /// A configuration that only knows where its state is.
+    pub fn empty() -> Self {
+        let dir = tempfile::Builder::new().prefix("dirherald-site-").tempdir().expect("a directory");
+        let site = Self { dir: Arc::new(dir), keys: BTreeMap::new() };
+        let state = toml_text(site.state_file().to_str().expect("a temporary path in UTF-8"));
+        site.with_global("state.path", &state)
+    }
+
+    /// One more store.
+    pub fn and_store(mut self, name: &str, slapd: &Slapd, smtp: &SmtpServer) -> Self {
+        let keys = [
+            ("urls", format!("[{}]", toml_text(&slapd.url()))),
+            ("base_dn", toml_text(slapd.base())),
+            ("bind.dn", toml_text(&slapd.service_dn())),
+            ("bind.password", toml_text(Slapd::SERVICE_PASSWORD)),
+            ("tls.allow_plaintext", "true".to_owned()),
+            ("smtp.server", toml_text("127.0.0.1")),
+            ("smtp.port", smtp.port().to_string()),
+            ("smtp.security", toml_text("none")),
+            ("smtp.from", toml_text("Directory <no-reply@harbour-vale.example>")),
+            ("notify.digest_window", toml_text("0s")),
+        ];
+        for (key, value) in keys {
+            self.keys.insert(format!("identity_store.{name}.{key}"), value);
+        }
+        self.written()
+    }
+
+    /// Sets a key of the first store, as `with("notify.owner", "true")`. The value is TOML.
+    pub fn with(self, key: &str, value: &str) -> Self {
+        self.with_global(&format!("identity_store.{STORE}.{key}"), value)
+    }
+
+    /// Sets a key by its whole path.
+    pub fn with_global(mut self, path: &str, value: &str) -> Self {
+        self.keys.insert(path.to_owned(), value.to_owned());
+        self.written()
+    }
+
+    /// Leaves a key of the first store to its default.
+    pub fn without(mut self, key: &str) -> Self {
+        self.keys.remove(&format!("identity_store.{STORE}.{key}"));
+        self.written()
+    }
+
+    fn written(self) -> Self {
+        let lines: String = self.keys.iter().map(|(path, value)| format!("{path} = {value}\n")).collect();
+        fs::write(self.config_file(), lines).expect("writing the configuration");
+        self
+    }
+
+    /// For `--config`.
+    pub fn config_file(&self) -> PathBuf {
+        self.dir.path().join("dirherald.toml")
+    }
+
+    /// Where the state is, unless a test sets another `state.path`.
+    pub fn state_file(&self) -> PathBuf {
+        self.dir.path().join("state.db")
+    }
+
+    /// What all daemons of this site wrote to standard error.
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.log_file()).unwrap_or_default()
+    }
+
+    fn log_file(&self) -> PathBuf {
+        self.dir.path().join("log")
+    }
+
+    fn stores(&self) -> usize {
+        let name = |path: &String| path.strip_prefix("identity_store.")?.split('.').next().map(str::to_owned);
+        self.keys.keys().filter_map(name).collect::<BTreeSet<_>>().len()
+    }
+
+    /// A command of this site that is not started yet; `--config` is given, and no variable of ours is set.
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new("setpriv");
+        command
+            .args(["--pdeathsig", "KILL", "--", env!("CARGO_BIN_EXE_dirherald")])
+            .args(arguments)
+            .arg("--config")
+            .arg(self.config_file())
+            .stdin(Stdio::null())
+            .kill_on_drop(true);
+        for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("DIRHERALD_")) {
+            command.env_remove(name);
+        }
+        command
+    }
+
+    /// Carries a command out, with a limit.
+    pub async fn run(&self, arguments: &[&str]) -> Ran {
+        Ran::of(self.command(arguments), arguments).await
+    }
+
+    /// What a command prints with `--json`, one value a line. It must succeed.
+    pub async fn json(&self, arguments: &[&str]) -> Vec<Value> {
+        let ran = self.run(&[arguments, &["--json"]].concat()).await;
+        assert_eq!(ran.code, 0, "{arguments:?}: {}", ran.stderr);
+        let parsed = |line: &str| serde_json::from_str(line).unwrap_or_else(|why| panic!("{line}: {why}"));
+        ran.stdout.lines().map(parsed).collect()
+    }
+
+    /// `status --json`.
+    pub async fn status(&self) -> Vec<Value> {
+        self.json(&["status"]).await
+    }
+
+    /// `events --json`.
+    pub async fn events_json(&self) -> Vec<Value> {
+        self.json(&["events"]).await
+    }
+
+    /// `outbox list --json`.
+    pub async fn outbox_json(&self) -> Vec<Value> {
+        self.json(&["outbox", "list"]).await
+    }
+
+    /// Starts the daemon and waits for nothing.
+    pub fn start(&self) -> Daemon {
+        let log = OpenOptions::new().create(true).append(true).open(self.log_file()).expect("a log");
+        let mut command = self.command(&["run"]);
+        let child = command.stdout(Stdio::null()).stderr(log).spawn().expect("starting dirherald");
+        Daemon { site: self.clone(), child: Mutex::new(child) }
+    }
+}
+
+impl Ran {
+    /// Carries out a command that was prepared with [`Site::command`].
+    pub async fn of(mut command: Command, arguments: &[&str]) -> Self {
+        let output = timeout(wait::PATIENCE, command.output()).await;
+        let output = output.unwrap_or_else(|_| panic!("{arguments:?} takes too long"));
+        let output = output.expect("starting dirherald by setpriv");
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("output in UTF-8");
+        Self {
+            code: output.status.code().unwrap_or_else(|| panic!("{arguments:?}: {}", output.status)),
+            stdout: text(output.stdout),
+            stderr: text(output.stderr),
+        }
+    }
+}
+
+impl Daemon {
+    /// Waits until every store is live: from now on every change is told.
+    pub async fn wait_live(&self) {
+        self.wait_state("live").await;
+    }
+
+    /// Waits until every store is in this state.
+    pub async fn wait_state(&self, state: &str) {
+        let stores = self.site.stores();
+        wait::until_async(&format!("state {state}"), async || {
+            self.assert_runs();
+            let states = self.states();
+            (states.len() == stores && states.iter().all(|now| now == state)).then_some(())
+        })
+        .await;
+    }
+
+    /// As `status` finds them, without a process for each look.
+    fn states(&self) -> Vec<String> {
+        let reader = Reader::open(&self.site.state_file()).expect("opening the state");
+        let rows = reader.map_or_else(Vec::new, |reader| reader.status().expect("reading the state"));
+        rows.into_iter().map(|row| row.state).collect()
+    }
+
+    #[track_caller]
+    fn assert_runs(&self) {
+        let ended = self.child.lock().expect("no look at it panics").try_wait();
+        let ended = ended.expect("asking for our own child");
+        assert!(ended.is_none(), "dirherald ended, {ended:?}: {}", self.site.log());
+    }
+
+    /// Of the process.
+    pub fn pid(&self) -> u32 {
+        self.child.lock().expect("no look at it panics").id().expect("it was not waited for")
+    }
+
+    /// Sends a signal, `"HUP"` for example.
+    pub fn signal(&self, name: &str) {
+        // The shell's kill is built in; the program of that name may be missing.
+        let script = format!("kill -{name} {}", self.pid());
+        let status = std::process::Command::new("sh").args(["-c", &script]).status();
+        assert!(status.expect("starting a shell").success(), "sending SIG{name}");
+    }
+
+    /// Ends it as an administrator would; it must end in time and with success.
+    pub async fn stop(self) {
+        self.signal("TERM");
+        let mut child = self.child.into_inner().expect("no look at it panics");
+        let ended = timeout(STOPS_WITHIN, child.wait()).await;
+        let status = ended.expect("dirherald stops in time").expect("waiting for our own child");
+        assert!(status.success(), "{status}: {}", self.site.log());
+    }
+
+    /// Ends it at once (SIGKILL), as a power failure would.
+    pub async fn kill(self) {
+        let mut child = self.child.into_inner().expect("no look at it panics");
+        child.kill().await.expect("killing our own child");
+    }
+
+    /// Waits for it to end by itself and gives the exit code.
+    pub async fn ended(self) -> i32 {
+        let mut child = self.child.into_inner().expect("no look at it panics");
+        let status = timeout(wait::PATIENCE, child.wait()).await.expect("dirherald ends");
+        status.expect("waiting for our own child").code().expect("an exit code")
+    }
+}
+
+/// A string as TOML writes it.
+pub fn toml_text(text: &str) -> String {
+    // JSON's escapes are TOML's.
+    Value::from(text).to_string()
+}
