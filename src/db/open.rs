@@ -81,21 +81,23 @@ fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, DbError> {
     Ok(connection)
 }
 
-/// Before anything is written: is this file ours, and do we know its version?
+/// Before anything is written: is this file ours, and do we know its version? A file in which there is nothing
+/// is anyone's: a daemon that begins leaves one behind until its first migration is stored.
 fn recognise(path: &Path, connection: &Connection) -> Result<(), DbError> {
     let foreign = || DbError::Foreign { path: path.to_owned() };
-    let pragma = |name| -> Result<i64, DbError> {
-        connection.pragma_query_value(None, name, |row| row.get(0)).map_err(|source| {
-            match source.sqlite_error_code() {
-                Some(ErrorCode::NotADatabase) => foreign(),
-                _ => open_error(path, source),
-            }
+    // One transaction: a daemon may be at its first migration just now.
+    let look = connection.unchecked_transaction().during("look at the file")?;
+    let number = |question| -> Result<i64, DbError> {
+        look.query_row(question, [], |row| row.get(0)).map_err(|source| match source.sqlite_error_code() {
+            Some(ErrorCode::NotADatabase) => foreign(),
+            _ => open_error(path, source),
         })
     };
-    let application = pragma("application_id")?;
-    let found = pragma("user_version")?;
-    let pages = pragma("page_count")?;
-    if application != APPLICATION_ID && (pages > 0 || application != 0) {
+    let application = number("PRAGMA application_id")?;
+    let found = number("PRAGMA user_version")?;
+    let tables = number("SELECT count(*) FROM sqlite_schema")?;
+    let is_empty = application == 0 && found == 0 && tables == 0;
+    if application != APPLICATION_ID && !is_empty {
         return Err(foreign());
     }
     if found > known_version() {
