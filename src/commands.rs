@@ -1,18 +1,28 @@
 //! The command line: one file for each subcommand.
 
+mod check;
+mod events;
+mod outbox;
+mod output;
 mod run;
+mod status;
+mod table;
+mod test_mail;
 
 use std::{
+    fmt, io,
+    io::Write,
     path::{Path, PathBuf},
     process::ExitCode,
 };
 
-use clap::{Parser, Subcommand};
+use clap::{Args, Parser, Subcommand};
 
 use crate::{
-    config::{self, Config, ConfigErrors},
+    config::{self, Config, ConfigError, ConfigErrors, StoreSettings},
     connector::ConnectorError,
     db::DbError,
+    directory::store_name::StoreName,
     error_chain::chain,
     outbox::mailer::MailerError,
 };
@@ -32,6 +42,77 @@ pub struct Arguments {
 enum Command {
     /// Watch the configured directories and send mail, until SIGTERM
     Run,
+    /// Try the configuration, each directory, each mail server and the state file; send nothing
+    Check(StoreChoice),
+    /// Send one test notification and say what the mail server answered
+    TestMail(test_mail::TestMailArguments),
+    /// List the change events, newest last
+    Events(events::EventsArguments),
+    /// Look at the queue of mails
+    #[command(subcommand)]
+    Outbox(outbox::OutboxCommand),
+    /// Say of each store how it stands, whether or not the daemon runs
+    Status(Listing),
+}
+
+/// Which stores a command is about.
+#[derive(Debug, Args)]
+struct StoreChoice {
+    /// Only this identity store
+    #[arg(long, value_name = "NAME")]
+    store: Option<StoreName>,
+}
+
+/// What all commands take that print a table.
+#[derive(Debug, Args)]
+struct Listing {
+    #[command(flatten)]
+    choice: StoreChoice,
+    /// One JSON object a line instead of a table
+    #[arg(long)]
+    json: bool,
+}
+
+/// How a listing is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Format {
+    Table,
+    Json,
+}
+
+impl Listing {
+    fn format(&self) -> Format {
+        if self.json { Format::Json } else { Format::Table }
+    }
+}
+
+impl StoreChoice {
+    /// The stores chosen, in the order of their names; all when none is named.
+    fn of<'a>(&self, config: &'a Config) -> Result<Vec<&'a StoreSettings>, CommandError> {
+        let Some(name) = &self.store else { return Ok(config.stores.values().collect()) };
+        match config.stores.get(name) {
+            Some(store) => Ok(vec![store]),
+            None => Err(CommandError::UnknownStore { name: name.clone(), known: names(config) }),
+        }
+    }
+
+    /// The one store chosen, or the only one there is.
+    fn single<'a>(&self, config: &'a Config) -> Result<&'a StoreSettings, CommandError> {
+        match self.of(config)?.as_slice() {
+            [store] => Ok(store),
+            _ => Err(CommandError::SeveralStores { known: names(config) }),
+        }
+    }
+
+    /// For a query over all stores, or one that is configured.
+    fn name(&self, config: &Config) -> Result<Option<&str>, CommandError> {
+        self.of(config)?;
+        Ok(self.store.as_ref().map(StoreName::as_str))
+    }
+}
+
+fn names(config: &Config) -> String {
+    config.stores.keys().map(StoreName::as_str).collect::<Vec<_>>().join(", ")
 }
 
 /// What a command ended with; the exit codes of the contract.
@@ -62,8 +143,27 @@ impl From<Exit> for ExitCode {
 #[derive(Debug, thiserror::Error)]
 pub enum CommandError {
     /// The configuration has errors; all of them are told.
-    #[error(transparent)]
-    Config(#[from] ConfigErrors),
+    #[error("{}", Listed { file, errors })]
+    Config {
+        /// As given with `--config`.
+        file: PathBuf,
+        /// All of them.
+        errors: ConfigErrors,
+    },
+    /// `--store` names none of the configured ones.
+    #[error("no identity store is called {name}; the configuration has {known}")]
+    UnknownStore {
+        /// As given.
+        name: StoreName,
+        /// Separated by commas.
+        known: String,
+    },
+    /// The command is about one store, and there are several.
+    #[error("say with --store which identity store is meant: {known}")]
+    SeveralStores {
+        /// Separated by commas.
+        known: String,
+    },
     /// The state file.
     #[error(transparent)]
     Db(#[from] DbError),
@@ -79,6 +179,15 @@ pub enum CommandError {
         #[source]
         source: MailerError,
     },
+    /// The test mail did not leave.
+    #[error(transparent)]
+    TestMail(#[from] test_mail::TestMailError),
+    /// `outbox show` of something else.
+    #[error("no message in the outbox has the id {id}; `dirherald outbox list` shows those there are")]
+    NoSuchMessage {
+        /// As given.
+        id: uuid::Uuid,
+    },
     /// The operating system.
     #[error("cannot {operation}")]
     System {
@@ -86,16 +195,47 @@ pub enum CommandError {
         operation: &'static str,
         /// Why not.
         #[source]
-        source: std::io::Error,
+        source: io::Error,
     },
+    /// Standard output.
+    #[error("cannot write the output")]
+    Output(#[source] io::Error),
 }
 
 impl CommandError {
     fn exit(&self) -> Exit {
         match self {
-            Self::Config(_) => Exit::Configuration,
-            Self::Db(_) | Self::Connector(_) | Self::Mailer { .. } | Self::System { .. } => Exit::Failed,
+            Self::Config { .. } | Self::UnknownStore { .. } | Self::SeveralStores { .. } => {
+                Exit::Configuration
+            }
+            // Whoever read our output has seen enough of it, as `head` has.
+            Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Success,
+            Self::Db(_)
+            | Self::Connector(_)
+            | Self::Mailer { .. }
+            | Self::TestMail(_)
+            | Self::NoSuchMessage { .. }
+            | Self::System { .. }
+            | Self::Output(_) => Exit::Failed,
         }
+    }
+}
+
+/// Errors in a file under its name. An error of the file as a whole has the name already.
+struct Listed<'a> {
+    file: &'a Path,
+    errors: &'a ConfigErrors,
+}
+
+impl fmt::Display for Listed<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { file, errors } = self;
+        match errors.iter().filter(|error| matches!(error, ConfigError::Key { .. })).count() {
+            0 => return errors.fmt(f),
+            1 => write!(f, "{} has an error:", file.display())?,
+            count => write!(f, "{} has {count} errors:", file.display())?,
+        }
+        errors.to_string().lines().try_for_each(|line| write!(f, "\n  {line}"))
     }
 }
 
@@ -104,21 +244,32 @@ pub fn main(arguments: Arguments) -> Exit {
     match carry_out(arguments) {
         Ok(exit) => exit,
         Err(error) => {
-            eprintln!("dirherald: {}", chain(&error));
-            error.exit()
+            let exit = error.exit();
+            if exit != Exit::Success {
+                // Where nobody listens the exit code has to do.
+                let _ = writeln!(io::stderr(), "dirherald: {}", chain(&error));
+            }
+            exit
         }
     }
 }
 
 fn carry_out(arguments: Arguments) -> Result<Exit, CommandError> {
-    let config = load(&arguments.config)?;
+    let file = arguments.config;
+    let config = load(&file)?;
     match arguments.command {
         Command::Run => block_on(run::run(config)),
+        Command::Check(choice) => block_on(check::check(&file, &config, &choice)),
+        Command::TestMail(arguments) => block_on(test_mail::test_mail(&config, &arguments)),
+        Command::Events(arguments) => events::events(&config, &arguments),
+        Command::Outbox(command) => outbox::outbox(&config, &command),
+        Command::Status(listing) => status::status(&config, &listing),
     }
 }
 
-fn load(file: &Path) -> Result<Config, ConfigErrors> {
+fn load(file: &Path) -> Result<Config, CommandError> {
     config::load(file, config::process_environment())
+        .map_err(|errors| CommandError::Config { file: file.to_owned(), errors })
 }
 
 fn block_on<T>(work: impl Future<Output = Result<T, CommandError>>) -> Result<T, CommandError> {

@@ -37,6 +37,7 @@ use std::{
 
 use jiff::tz::TimeZone;
 
+pub(crate) use self::duration::parse_duration;
 pub use self::error::{ConfigError, ConfigErrors};
 use crate::{
     connector::settings::ConnectorSettings,

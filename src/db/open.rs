@@ -58,7 +58,10 @@ pub(super) fn in_memory() -> Result<Connection, DbError> {
     Ok(connection)
 }
 
-fn open_error(path: &Path, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> DbError {
+pub(super) fn open_error(
+    path: &Path,
+    source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+) -> DbError {
     DbError::Open { path: path.to_owned(), source: source.into() }
 }
 

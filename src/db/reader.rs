@@ -1,6 +1,6 @@
 //! What commands read, on a connection of their own, whether or not a daemon runs.
 
-use std::path::Path;
+use std::{fs::OpenOptions, path::Path};
 
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
@@ -105,28 +105,70 @@ pub struct EventFilter<'a> {
     pub store: Option<&'a str>,
 }
 
+/// What is at the place of the state file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StateFile {
+    /// Nothing yet, and it can be created.
+    New,
+    /// Ours, of a version we know, and writable.
+    Usable {
+        /// Whether a daemon works on it.
+        daemon_runs: bool,
+    },
+}
+
+impl StateFile {
+    /// Finds out whether a daemon could use the file, and leaves no trace.
+    pub fn inspect(path: &Path) -> Result<Self, DbError> {
+        let refused = |source| open::open_error(path, source);
+        let directory = path.parent().filter(|parent| *parent != Path::new(""));
+        // SQLite's log and our lock lie beside the file.
+        tempfile::tempfile_in(directory.unwrap_or(Path::new("."))).map_err(refused)?;
+        if !path.try_exists().map_err(refused)? {
+            return Ok(Self::New);
+        }
+        // SQLite itself would be content with a file that it can only read.
+        OpenOptions::new().read(true).write(true).open(path).map_err(refused)?;
+        let reader = Reader::open(path)?;
+        Ok(reader.map_or(Self::New, |reader| Self::Usable { daemon_runs: reader.daemon_runs }))
+    }
+}
+
 impl Reader {
     /// `None`: there is no state file yet, or nothing is in it.
     pub fn open(path: &Path) -> Result<Option<Self>, DbError> {
-        if !path.exists() {
+        if !path.try_exists().map_err(|source| open::open_error(path, source))? {
             return Ok(None);
         }
         let Some(connection) = open::open_for_reading(path)? else { return Ok(None) };
         Ok(Some(Self { connection, daemon_runs: RunLock::is_held(path) }))
     }
 
-    /// Newest last.
-    pub fn events(&self, filter: EventFilter<'_>) -> Result<Vec<EventRow>, DbError> {
+    /// Whether a daemon works on the state file.
+    pub fn daemon_runs(&self) -> bool {
+        self.daemon_runs
+    }
+
+    /// Newest last; at most `most` of those after the one with number `seq` (0: from the first on). Whoever
+    /// prints them asks for one page after the other: a reading that waits for a pager would keep the daemon
+    /// from tidying up its write-ahead log.
+    pub fn events_after(
+        &self,
+        filter: EventFilter<'_>,
+        seq: i64,
+        most: u32,
+    ) -> Result<Vec<EventRow>, DbError> {
         self.connection
             .prepare(
                 "SELECT event.seq, store.name, event.facts
                  FROM event JOIN change_set ON change_set.seq = event.change_set
                             JOIN store ON store.no = change_set.store
-                 WHERE change_set.seen >= ?1 AND (?2 IS NULL OR store.name = ?2) ORDER BY event.seq",
+                 WHERE event.seq > ?3 AND change_set.seen >= ?1 AND (?2 IS NULL OR store.name = ?2)
+                 ORDER BY event.seq LIMIT ?4",
             )
             .and_then(|mut s| {
                 let since = filter.since.map_or(i64::MIN, micros);
-                s.query_map(params![since, filter.store], |row| {
+                s.query_map(params![since, filter.store, seq, most], |row| {
                     Ok(EventRow { seq: row.get(0)?, store: row.get(1)?, event: json_at(row, 2)? })
                 })?
                 .collect()

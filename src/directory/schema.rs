@@ -295,6 +295,11 @@ impl Schema {
         self.settings.disabled_filter.as_ref().is_some_and(|filter| filter.matches(attributes))
     }
 
+    /// The attributes that hold members, in the order of the settings.
+    pub fn members(&self) -> &[AttributeName] {
+        &self.settings.members
+    }
+
     /// In the order of the settings.
     pub fn watched(&self) -> &[AttributeName] {
         &self.settings.watched

@@ -13,10 +13,11 @@ use jiff::{Timestamp, tz::TimeZone};
 use minijinja::{Value, context, value::Serde};
 use serde::Serialize;
 
+pub(crate) use self::visible::visible;
 use self::{
     templates::{Mail, TEMPLATES},
     view::{Cut, EventView, Extent, Named, Sight, local_time},
-    visible::{clipped, visible},
+    visible::clipped,
     why::{group_between, is_same, why},
     wrap::wrapped,
 };

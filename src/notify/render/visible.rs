@@ -2,7 +2,7 @@
 
 /// One line without control characters, bidirectional controls and zero-width characters; white space of
 /// any kind and length is one space. What looks like nothing afterwards is empty.
-pub(super) fn visible(text: &str) -> String {
+pub(crate) fn visible(text: &str) -> String {
     let spaced: String = text
         .chars()
         .filter(|&c| c.is_whitespace() || !is_unseen(c))

@@ -1,0 +1,236 @@
+//! `events`: what happened.
+
+use std::time::Duration;
+
+use clap::Args;
+use jiff::{Timestamp, tz::TimeZone};
+use serde::Serialize;
+
+use super::{
+    CommandError, Exit, Format, Listing,
+    output::Output,
+    table::{Table, local_time},
+};
+use crate::{
+    change::event::{Actor, AttributeChange, Change, ChangeSetId, Direction, EventId},
+    clock,
+    config::{Config, parse_duration},
+    db::{EventFilter, EventRow, Reader},
+    directory::{
+        dn::Dn,
+        entry::{EntryRef, Rank},
+    },
+};
+
+/// Events read at a time.
+const PAGE: u32 = 1000;
+
+#[derive(Debug, Args)]
+pub(super) struct EventsArguments {
+    /// Only those seen since then: a duration before now (2h, 30d) or a time (2026-07-27T14:00:00+02:00)
+    #[arg(long, value_name = "WHEN", value_parser = parse_since)]
+    since: Option<Since>,
+    #[command(flatten)]
+    listing: Listing,
+}
+
+/// From when on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Since {
+    Ago(Duration),
+    At(Timestamp),
+}
+
+fn parse_since(text: &str) -> Result<Since, &'static str> {
+    parse_duration(text)
+        .map(Since::Ago)
+        .or_else(|| text.parse().ok().map(Since::At))
+        .ok_or("write a duration such as 2h or 30d, or a time such as 2026-07-27T14:00:00Z")
+}
+
+impl Since {
+    fn instant(self, now: Timestamp) -> Timestamp {
+        match self {
+            Self::Ago(duration) => now - duration,
+            Self::At(instant) => instant,
+        }
+    }
+}
+
+/// Prints the events, oldest first.
+pub(super) fn events(config: &Config, arguments: &EventsArguments) -> Result<Exit, CommandError> {
+    let filter = EventFilter {
+        since: arguments.since.map(|since| since.instant(clock::now())),
+        store: arguments.listing.choice.name(config)?,
+    };
+    let mut output = Output::new();
+    let mut table = Table::new(["TIME", "STORE", "CHANGE", "ENTRY", "CONCERNS", "BY", "CAUSE"]);
+    let reader = Reader::open(&config.state.path)?;
+    let mut last = 0;
+    loop {
+        let rows = reader.as_ref().map_or_else(|| Ok(Vec::new()), |r| r.events_after(filter, last, PAGE))?;
+        for row in &rows {
+            match arguments.listing.format() {
+                Format::Json => output.json(&EventLine::of(row))?,
+                Format::Table => table.row(cells(row, config)),
+            }
+        }
+        if arguments.listing.format() == Format::Table {
+            table.print(&mut output)?;
+        }
+        match rows.last() {
+            Some(row) => last = row.seq,
+            None => break,
+        }
+    }
+    output.finish()?;
+    Ok(Exit::Success)
+}
+
+/// The keys of the contract, in its order, then what only some changes have.
+#[derive(Serialize)]
+struct EventLine<'a> {
+    id: EventId,
+    change_set: ChangeSetId,
+    time: Timestamp,
+    store: &'a str,
+    change: &'static str,
+    entry: &'a EntryRef,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    subject: Option<&'a EntryRef>,
+    actor: Option<&'a EntryRef>,
+    cause: &'static str,
+    #[serde(flatten)]
+    details: Details<'a>,
+}
+
+/// Facts that only some changes have.
+#[derive(Default, Serialize)]
+struct Details<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    attributes: Option<&'a [AttributeChange]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    old_dn: Option<&'a Dn>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    direction: Option<Direction>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rank: Option<Rank>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_member_count: Option<u64>,
+}
+
+impl<'a> EventLine<'a> {
+    fn of(row: &'a EventRow) -> Self {
+        let event = &row.event;
+        Self {
+            id: event.id,
+            change_set: event.change_set,
+            time: event.time,
+            store: &row.store,
+            change: event.change.name(),
+            entry: &event.entry,
+            subject: event.change.subject(),
+            actor: known(&event.actor),
+            cause: event.cause.as_str(),
+            details: Details::of(&event.change),
+        }
+    }
+}
+
+impl<'a> Details<'a> {
+    fn of(change: &'a Change) -> Self {
+        match change {
+            Change::MemberAdded { .. } | Change::MemberRemoved { .. } | Change::ObjectCreated => {
+                Self::default()
+            }
+            Change::OwnerAdded { rank, .. } | Change::OwnerRemoved { rank, .. } => {
+                Self { rank: Some(*rank), ..Self::default() }
+            }
+            Change::ManagerChanged { direction, rank, .. } => {
+                Self { direction: Some(*direction), rank: Some(*rank), ..Self::default() }
+            }
+            Change::ObjectDeleted { last_member_count, .. } => {
+                Self { last_member_count: Some(*last_member_count), ..Self::default() }
+            }
+            Change::ObjectRenamed { old_dn } => Self { old_dn: Some(old_dn), ..Self::default() },
+            Change::AttributesChanged { attributes } => {
+                Self { attributes: Some(attributes), ..Self::default() }
+            }
+        }
+    }
+}
+
+fn known(actor: &Actor) -> Option<&EntryRef> {
+    match actor {
+        Actor::Known(entry) => Some(entry),
+        Actor::Unknown => None,
+    }
+}
+
+fn cells(row: &EventRow, config: &Config) -> [String; 7] {
+    let event = &row.event;
+    [
+        local_time(event.time, &timezone(config, &row.store)),
+        row.store.clone(),
+        event.change.name().to_owned(),
+        named(&event.entry),
+        concerns(&event.change),
+        known(&event.actor).map(named).unwrap_or_default(),
+        event.cause.as_str().to_owned(),
+    ]
+}
+
+/// UTC for a store that is no longer configured.
+pub(super) fn timezone(config: &Config, store: &str) -> TimeZone {
+    let settings = config.stores.iter().find(|(name, _)| name.as_str() == store);
+    settings.map_or(TimeZone::UTC, |(_, settings)| settings.timezone.clone())
+}
+
+fn named(entry: &EntryRef) -> String {
+    if entry.name.is_empty() { entry.dn.as_str().to_owned() } else { entry.name.clone() }
+}
+
+/// Who or what of the entry the change is about, in few words.
+fn concerns(change: &Change) -> String {
+    match change {
+        Change::MemberAdded { member } | Change::MemberRemoved { member } => named(member),
+        Change::OwnerAdded { owner, rank } | Change::OwnerRemoved { owner, rank } => match rank {
+            Rank::Primary => named(owner),
+            Rank::Additional => format!("{} (additional)", named(owner)),
+        },
+        Change::ManagerChanged { manager, direction, .. } => match direction {
+            Direction::Added => format!("{} (added)", named(manager)),
+            Direction::Removed => format!("{} (removed)", named(manager)),
+        },
+        Change::ObjectCreated | Change::ObjectDeleted { last_member_count: 0, .. } => String::new(),
+        Change::ObjectDeleted { last_member_count: 1, .. } => "1 member".to_owned(),
+        Change::ObjectDeleted { last_member_count, .. } => format!("{last_member_count} members"),
+        Change::ObjectRenamed { old_dn } => format!("was {old_dn}"),
+        Change::AttributesChanged { attributes } => {
+            attributes.iter().map(|attribute| attribute.name.to_string()).collect::<Vec<_>>().join(", ")
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn since_is_a_duration_or_an_instant() {
+        let now: Timestamp = "2026-07-27T12:00:00Z".parse().unwrap();
+        let check = |text, expected: Option<&str>| {
+            let found = parse_since(text).ok().map(|since| since.instant(now).to_string());
+            assert_eq!(found.as_deref(), expected, "{text}");
+        };
+        check("2h", Some("2026-07-27T10:00:00Z"));
+        check("1d", Some("2026-07-26T12:00:00Z"));
+        check("36500d", Some("1926-08-20T12:00:00Z"));
+        check("2026-07-27T14:00:00+02:00", Some("2026-07-27T12:00:00Z"));
+        check("2026-07-27T14:00:00.5Z", Some("2026-07-27T14:00:00.5Z"));
+        check("yesterday", None);
+        check("2026-07-27T14:00:00", None);
+        check("-2h", None);
+        check("", None);
+    }
+}

@@ -1,0 +1,128 @@
+//! `outbox`: the queue of mails.
+
+use clap::{Args, Subcommand};
+use jiff::Timestamp;
+use serde::Serialize;
+use uuid::Uuid;
+
+use super::{
+    CommandError, Exit, Format, Listing,
+    events::timezone,
+    output::{Output, remark},
+    table::{Table, local_time},
+};
+use crate::{
+    config::Config,
+    db::{AttemptRow, MessageRow, Reader},
+    notify::render::visible,
+};
+
+#[derive(Debug, Subcommand)]
+pub(super) enum OutboxCommand {
+    /// List the mails, newest last
+    List(Listing),
+    /// Print one mail as it was sent, and on standard error what became of it
+    Show(ShowArguments),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ShowArguments {
+    /// As `outbox list` shows it
+    id: Uuid,
+}
+
+/// Looks, and changes nothing.
+pub(super) fn outbox(config: &Config, command: &OutboxCommand) -> Result<Exit, CommandError> {
+    match command {
+        OutboxCommand::List(listing) => list(config, listing),
+        OutboxCommand::Show(arguments) => show(config, arguments.id),
+    }
+}
+
+/// The keys of the contract.
+#[derive(Serialize)]
+struct MessageLine<'a> {
+    id: Uuid,
+    store: &'a str,
+    state: &'static str,
+    to: &'a str,
+    subject: &'a str,
+    attempts: u32,
+    next_attempt: Option<Timestamp>,
+    last_answer: Option<&'a str>,
+    events: &'a [Uuid],
+}
+
+impl<'a> MessageLine<'a> {
+    fn of(row: &'a MessageRow) -> Self {
+        Self {
+            id: row.id,
+            store: &row.store,
+            state: row.state.as_str(),
+            to: &row.to,
+            subject: &row.subject,
+            attempts: row.attempts,
+            next_attempt: row.next_attempt,
+            last_answer: row.last_answer.as_deref(),
+            events: &row.events,
+        }
+    }
+}
+
+fn list(config: &Config, listing: &Listing) -> Result<Exit, CommandError> {
+    let store = listing.choice.name(config)?;
+    let reader = Reader::open(&config.state.path)?;
+    let rows = reader.map_or_else(|| Ok(Vec::new()), |reader| reader.messages(store))?;
+    let mut output = Output::new();
+    match listing.format() {
+        Format::Json => rows.iter().try_for_each(|row| output.json(&MessageLine::of(row)))?,
+        Format::Table => {
+            let heading =
+                ["ID", "STORE", "STATE", "TO", "SUBJECT", "ATTEMPTS", "NEXT ATTEMPT", "LAST ANSWER"];
+            let mut table = Table::new(heading);
+            for row in &rows {
+                table.row(cells(row, config));
+            }
+            table.print(&mut output)?;
+        }
+    }
+    output.finish()?;
+    Ok(Exit::Success)
+}
+
+fn cells(row: &MessageRow, config: &Config) -> [String; 8] {
+    let next_attempt = row.next_attempt.map(|at| local_time(at, &timezone(config, &row.store)));
+    [
+        row.id.to_string(),
+        row.store.clone(),
+        row.state.as_str().to_owned(),
+        row.to.clone(),
+        row.subject.clone(),
+        row.attempts.to_string(),
+        next_attempt.unwrap_or_default(),
+        row.last_answer.clone().unwrap_or_default(),
+    ]
+}
+
+/// The mail alone goes to standard output, so that it can be kept as a file.
+fn show(config: &Config, id: Uuid) -> Result<Exit, CommandError> {
+    let reader = Reader::open(&config.state.path)?;
+    let found = reader.map_or(Ok(None), |reader| reader.message(id))?;
+    let (row, bytes, attempts) = found.ok_or(CommandError::NoSuchMessage { id })?;
+    say_fate(&row, &attempts, config);
+    let mut output = Output::new();
+    output.bytes(&bytes)?;
+    output.finish()?;
+    Ok(Exit::Success)
+}
+
+fn say_fate(row: &MessageRow, attempts: &[AttemptRow], config: &Config) {
+    let timezone = timezone(config, &row.store);
+    remark(format_args!("{} to {}, store {}", row.state.as_str(), visible(&row.to), row.store));
+    for AttemptRow { at, outcome, answer } in attempts {
+        remark(format_args!("{}  {outcome}: {}", local_time(*at, &timezone), visible(answer)));
+    }
+    if let Some(next) = row.next_attempt {
+        remark(format_args!("{}  next attempt", local_time(next, &timezone)));
+    }
+}
