@@ -27,7 +27,7 @@ pub use self::{
     ingest::{Ingested, LookedUp, StoreContext},
     notifications::{Composable, Dispatched, Draft, MailDue},
     open::RunLock,
-    reader::{AttemptRow, EventFilter, EventRow, MessageRow, Reader, StateFile, StatusRow},
+    reader::{AttemptRow, EventFilter, EventRow, MessageRow, Reader, StateFile, StatusRow, WholeMessage},
     stores::{Baseline, StoreFacts, StoreNo, StoreState},
 };
 

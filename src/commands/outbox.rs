@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     config::Config,
-    db::{AttemptRow, MessageRow, Reader},
+    db::{AttemptRow, MessageRow, Reader, WholeMessage},
     notify::render::visible,
 };
 
@@ -108,7 +108,7 @@ fn cells(row: &MessageRow, config: &Config) -> [String; 8] {
 fn show(config: &Config, id: Uuid) -> Result<Exit, CommandError> {
     let reader = Reader::open(&config.state.path)?;
     let found = reader.map_or(Ok(None), |reader| reader.message(id))?;
-    let (row, bytes, attempts) = found.ok_or(CommandError::NoSuchMessage { id })?;
+    let WholeMessage { row, bytes, attempts } = found.ok_or(CommandError::NoSuchMessage { id })?;
     say_fate(&row, &attempts, config);
     let mut output = Output::new();
     output.bytes(&bytes)?;

@@ -56,6 +56,17 @@ pub struct MessageRow {
     pub events: Vec<Uuid>,
 }
 
+/// All there is about a message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WholeMessage {
+    /// What the list shows.
+    pub row: MessageRow,
+    /// RFC 5322, as it goes over the wire.
+    pub bytes: Vec<u8>,
+    /// Oldest first.
+    pub attempts: Vec<AttemptRow>,
+}
+
 /// One attempt to deliver a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AttemptRow {
@@ -184,8 +195,8 @@ impl Reader {
             .during("read the outbox")
     }
 
-    /// One message with its bytes and attempts. `None`: there is none with this id.
-    pub fn message(&self, id: Uuid) -> Result<Option<(MessageRow, Vec<u8>, Vec<AttemptRow>)>, DbError> {
+    /// `None`: there is none with this id.
+    pub fn message(&self, id: Uuid) -> Result<Option<WholeMessage>, DbError> {
         let found = self
             .connection
             .prepare(&format!("{MESSAGE} WHERE message.id = ?1"))
@@ -197,7 +208,7 @@ impl Reader {
             })
             .during("read a message")?;
         let Some((row, bytes, seq)) = found else { return Ok(None) };
-        Ok(Some((row, bytes, self.attempts(seq)?)))
+        Ok(Some(WholeMessage { row, bytes, attempts: self.attempts(seq)? }))
     }
 
     fn attempts(&self, message: i64) -> Result<Vec<AttemptRow>, DbError> {

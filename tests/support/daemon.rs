@@ -60,6 +60,8 @@ pub struct Ran {
 pub struct Daemon {
     site: Site,
     child: Mutex<Child>,
+    /// Bytes in the log before it started.
+    log_begins: usize,
 }
 
 impl Site {
@@ -114,8 +116,8 @@ impl Site {
     }
 
     fn written(self) -> Self {
-        let lines: String = self.keys.iter().map(|(path, value)| format!("{path} = {value}\n")).collect();
-        fs::write(self.config_file(), lines).expect("writing the configuration");
+        let lines: Vec<_> = self.keys.iter().map(|(path, value)| format!("{path} = {value}")).collect();
+        fs::write(self.config_file(), lines.join("\n")).expect("writing the configuration");
         self
     }
 
@@ -145,12 +147,16 @@ impl Site {
 
     /// A command of this site that is not started yet; `--config` is given, and no variable of ours is set.
     pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Self::bare_command();
+        command.args(arguments).arg("--config").arg(self.config_file());
+        command
+    }
+
+    /// The program without any argument.
+    pub fn bare_command() -> Command {
         let mut command = Command::new("setpriv");
         command
             .args(["--pdeathsig", "KILL", "--", env!("CARGO_BIN_EXE_dirherald")])
-            .args(arguments)
-            .arg("--config")
-            .arg(self.config_file())
             .stdin(Stdio::null())
             .kill_on_drop(true);
         for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("DIRHERALD_")) {
@@ -189,10 +195,11 @@ impl Site {
 
     /// Starts the daemon and waits for nothing.
     pub fn start(&self) -> Daemon {
+        let log_begins = self.log().len();
         let log = OpenOptions::new().create(true).append(true).open(self.log_file()).expect("a log");
         let mut command = self.command(&["run"]);
         let child = command.stdout(Stdio::null()).stderr(log).spawn().expect("starting dirherald");
-        Daemon { site: self.clone(), child: Mutex::new(child) }
+        Daemon { site: self.clone(), child: Mutex::new(child), log_begins }
     }
 }
 
@@ -222,10 +229,19 @@ impl Daemon {
         let stores = self.site.stores();
         wait::until_async(&format!("state {state}"), async || {
             self.assert_runs();
+            // Until it says so, the state file tells how an earlier daemon that was killed left the stores.
+            if !self.log().contains("dirherald runs") {
+                return None;
+            }
             let states = self.states();
             (states.len() == stores && states.iter().all(|now| now == state)).then_some(())
         })
         .await;
+    }
+
+    /// What it wrote to standard error, at the log level `info` unless a test asks for less.
+    pub fn log(&self) -> String {
+        self.site.log().split_off(self.log_begins)
     }
 
     /// As `status` finds them, without a process for each look.

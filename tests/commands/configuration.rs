@@ -1,0 +1,84 @@
+//! What every command does with a configuration that is wrong, and with its own arguments.
+
+use std::fs;
+
+use super::{assert_says, run};
+use crate::support::{
+    daemon::{STORE, Site},
+    slapd::Setup,
+    smtp::SmtpServer,
+};
+
+#[tokio::test]
+async fn all_errors_of_a_configuration_are_told_under_its_name() {
+    let (slapd, smtp) = (Setup::company().start(), SmtpServer::start().await);
+    let site = Site::new(&slapd, &smtp).with("notify.ownr", "true").with("smtp.port", r#""many""#);
+    for command in [&["check"][..], &["run"], &["status", "--json"], &["events"], &["outbox", "list"]] {
+        let ran = run(&site, command).await;
+        assert_eq!((ran.code, ran.stdout.as_str()), (2, ""), "{command:?}");
+        let header = format!("dirherald: {} has 2 errors:\n", site.config_file().display());
+        let unknown = format!("\n  identity_store.{STORE}.notify.ownr: ");
+        let mistyped = format!("\n  identity_store.{STORE}.smtp.port: ");
+        assert!(ran.stderr.starts_with(&header), "{}", ran.stderr);
+        assert_says(&ran.stderr, &[unknown.as_str(), "owner", &mistyped]);
+    }
+    assert!(!site.state_file().exists());
+}
+
+#[tokio::test]
+async fn one_error_is_not_errors_and_a_file_that_is_missing_has_no_heading() {
+    let site = Site::empty().with_global("log.colour", "true");
+    let ran = run(&site, &["status"]).await;
+    assert_eq!(ran.code, 2);
+    assert!(
+        ran.stderr.contains(".toml has 2 errors:") || ran.stderr.contains("has an error:"),
+        "{}",
+        ran.stderr
+    );
+    fs::write(site.config_file(), "state = [").expect("writing");
+    let ran = run(&site, &["status"]).await;
+    assert_eq!(ran.code, 2);
+    assert_says(&ran.stderr, &["dirherald: ", "dirherald.toml: line 1 is not valid TOML"]);
+    fs::remove_file(site.config_file()).expect("removing");
+    let ran = run(&site, &["check"]).await;
+    assert_eq!(ran.code, 2);
+    assert_says(&ran.stderr, &["dirherald: ", "dirherald.toml: there is no such file", "--config"]);
+}
+
+#[tokio::test]
+async fn the_configuration_may_be_named_before_or_after_the_command() {
+    let (_slapd, _smtp, site) = super::healthy().await;
+    let file = site.config_file();
+    let file = file.to_str().expect("a path in UTF-8");
+    let check = async |arguments: &[&str]| {
+        let mut command = Site::bare_command();
+        command.args(arguments);
+        let ran = crate::support::daemon::Ran::of(command, arguments).await;
+        assert_eq!(ran.code, 0, "{arguments:?}: {}", ran.stderr);
+    };
+    check(&["--config", file, "status"]).await;
+    check(&["status", "--config", file]).await;
+    check(&["outbox", "--config", file, "list", "--json"]).await;
+    check(&["outbox", "list", "--config", file]).await;
+}
+
+#[tokio::test]
+async fn usage_errors_end_with_2() {
+    let (_slapd, _smtp, site) = super::healthy().await;
+    let check = async |arguments: &[&str], words: &str| {
+        let ran = run(&site, arguments).await;
+        assert_eq!((ran.code, ran.stdout.as_str()), (2, ""), "{arguments:?}");
+        assert!(ran.stderr.contains(words), "{arguments:?}: {}", ran.stderr);
+    };
+    check(&["evnts"], "events").await;
+    check(&["events", "--since", "yesterday"], "2h").await;
+    check(&["events", "--follow"], "--follow").await;
+    check(&["outbox", "retry", "1"], "retry").await;
+    check(&["test-mail"], "--to").await;
+    check(&["test-mail", "--to", "nobody"], "not a mail address").await;
+    check(&["outbox", "show", "1"], "ID").await;
+    for command in [&["check"][..], &["events"], &["status"], &["outbox", "list"]] {
+        let words = format!("no identity store is called elsewhere; the configuration has {STORE}");
+        check(&[command, &["--store", "elsewhere"]].concat(), &words).await;
+    }
+}
