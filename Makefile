@@ -22,7 +22,7 @@ demo:
 	cargo build $(CARGO_FLAGS) --release
 	target/release/dirherald demo $(if $(KEEP),--keep)
 
-# No target that follows another's name: a single list of commands, so that what cargo says last stays last.
+# Whoever reads the output looks for the closing lines of cargo test: nothing comes after them.
 test:
 	@scripts/check-rust.sh rustfmt clippy
 	@scripts/install-debian.sh

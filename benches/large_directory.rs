@@ -5,12 +5,19 @@
 
 #![expect(clippy::indexing_slicing, reason = "a benchmark that panics has said what it has to say")]
 
+#[path = "large_directory/dirherald.rs"]
+mod dirherald;
 #[path = "large_directory/generate.rs"]
 mod generate;
 #[path = "large_directory/measure.rs"]
 mod measure;
 #[path = "../tests/support/mod.rs"]
-#[expect(dead_code, clippy::panic, reason = "the rig of the tests, of which the benchmark needs a part")]
+#[expect(
+    dead_code,
+    unused_imports,
+    clippy::panic,
+    reason = "the rig of the tests, of which the benchmark needs a part"
+)]
 mod support;
 
 use std::{
@@ -19,26 +26,39 @@ use std::{
     time::Instant,
 };
 
+use dirherald::{Dirherald, latency};
 use generate::Plan;
 use measure::{Measured, median};
-use support::slapd::{Setup, Slapd};
+use support::{
+    slapd::{Setup, Slapd},
+    smtp::SmtpServer,
+};
+use tokio::runtime::Runtime;
 
-/// What a listener wants of every entry.
-const ATTRIBUTES: [&str; 14] = [
+/// What dirherald asks for with the default schema.
+const ATTRIBUTES: [&str; 22] = [
     "objectClass",
     "entryUUID",
     "entryCSN",
+    "modifiersName",
+    "modifyTimestamp",
     "cn",
-    "sn",
     "uid",
     "displayName",
     "mail",
     "title",
+    "department",
+    "telephoneNumber",
+    "preferredLanguage",
+    "pwdAccountLockedTime",
     "manager",
     "member",
     "uniqueMember",
     "memberUid",
     "owner",
+    "managedBy",
+    "msExchCoManagedByLink",
+    "creatorsName",
 ];
 
 const ROUNDS: usize = 3;
@@ -59,14 +79,39 @@ fn main() {
     let slapd = serve(&plan);
     println!("generated, loaded and served in {:.1} s", start.elapsed().as_secs_f64());
 
-    let rounds: Vec<Measured> = (1..=ROUNDS)
-        .map(|round| {
-            let measured = ldapsearch(&slapd);
-            println!("ldapsearch, round {round}: {measured}");
-            measured
-        })
-        .collect();
-    println!("ldapsearch, median:  {}", median(&rounds));
+    let runtime = Runtime::new().expect("a runtime");
+    let smtp = runtime.block_on(SmtpServer::start());
+    let mut searches = Vec::new();
+    let mut baselines = Vec::new();
+    for round in 1..=ROUNDS {
+        searches.push(ldapsearch(&slapd));
+        println!("round {round}: ldapsearch {}", searches[round - 1]);
+        let dirherald = Dirherald::read(&slapd, &smtp);
+        baselines.push(dirherald.baseline);
+        println!(
+            "round {round}: dirherald  {}, {} MB of state",
+            dirherald.baseline,
+            dirherald.state_size() / 1_000_000
+        );
+        if round == ROUNDS {
+            changes(&runtime, &slapd, &smtp, &dirherald);
+        }
+    }
+    let (search, baseline) = (median(&searches), median(&baselines));
+    println!("median:  ldapsearch {search}");
+    println!("median:  dirherald  {baseline}");
+    println!(
+        "ratio:   {:.2} times the time of ldapsearch",
+        baseline.wall.as_secs_f64() / search.wall.as_secs_f64()
+    );
+}
+
+/// How soon a change is a mail, in a small group and in the largest.
+fn changes(runtime: &Runtime, slapd: &Slapd, smtp: &SmtpServer, dirherald: &Dirherald) {
+    for group in ["cn=g000001,ou=groups", "cn=large,ou=groups"] {
+        println!("from change to mail, {group}: {}", latency(runtime, slapd, smtp, group));
+    }
+    println!("peak memory of dirherald after that: {} MB", dirherald.peak_memory() / 1_000_000);
 }
 
 fn people() -> usize {

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Checks the dependencies with cargo-deny. 0: all is well. 1: something was found. 3: nothing was found, but the
-# advisories could not be looked at.
+# Checks the dependencies with cargo-deny. 0: all that could be looked at is well. 1: something was found. Where the
+# database of advisories is out of reach the rest is checked, and the output says so.
 set -eu
 
 cd "$(dirname "$0")/.."
@@ -21,5 +21,4 @@ fi
 echo
 echo "NOT CHECKED: advisories. The database of RustSec could not be fetched, so nobody looked whether a"
 echo "dependency has a known weakness. Run this again where github.com can be reached."
-[ $found = 1 ] || found=3
 exit $found

@@ -18,6 +18,8 @@ mod guard;
 mod lookup;
 mod probe;
 mod reconnect;
+#[cfg(test)]
+mod recorded;
 mod session;
 pub mod settings;
 mod timing;
@@ -38,7 +40,7 @@ pub use self::{
     feed::{Feed, Gone, Outlet, Progress},
     guard::{Ended, ber::Malformed},
     lookup::Lookup,
-    probe::{Probe, ServerKind, SizeLimit},
+    probe::{Completeness, Probe, ServerKind},
     session::Session,
     timing::{RetryRange, Timing},
 };
@@ -77,17 +79,14 @@ impl Connector {
         &self.shared.settings
     }
 
-    /// Tries `work` with each URL in turn, beginning with `first`, until it succeeds.
-    async fn with_each_url<T>(
-        &self,
-        first: usize,
-        mut work: impl AsyncFnMut(usize) -> Result<T, ConnectorError>,
-    ) -> Result<T, ConnectorError> {
+    /// A session with the first server that takes us in, beginning with the one at `first`; and its index.
+    async fn open_any(&self, first: usize) -> Result<(Session, usize), ConnectorError> {
         let count = self.settings().urls.len();
         let mut failed: Option<ConnectorError> = None;
         for offset in 0..count {
-            match work((first + offset) % count).await {
-                Ok(done) => return Ok(done),
+            let index = (first + offset) % count;
+            match self.open(index).await {
+                Ok(session) => return Ok((session, index)),
                 Err(error) => {
                     failed = Some(match failed {
                         Some(before) => before.and(error),

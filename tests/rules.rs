@@ -4,7 +4,7 @@ use std::{fs, path::Path};
 
 /// The modules in the order the data flows. A module imports from lines above its own and from nowhere else.
 const LAYERS: &[&[&str]] = &[
-    &["clock", "telemetry"],
+    &["clock", "telemetry", "error_chain"],
     &["directory"],
     &["connector"],
     &["change"],
@@ -27,7 +27,7 @@ const NARROW: &[(&str, &[&str])] = &[
     ("expiry", &["clock", "directory", "change"]),
     ("outbox", &["clock", "telemetry", "directory", "change", "notify", "lifecycle", "expiry"]),
     ("db", &["clock", "telemetry", "directory", "change", "notify", "lifecycle", "expiry", "outbox"]),
-    ("config", &["clock", "directory", "connector", "notify", "lifecycle", "expiry", "outbox"]),
+    ("config", &["clock", "telemetry", "directory", "connector", "notify", "lifecycle", "expiry", "outbox"]),
 ];
 
 /// Crates that one module alone sees.

@@ -37,10 +37,26 @@ impl Cookie {
         list.split(';').filter(|csn| !csn.is_empty())
     }
 
+    /// What was stored. `None`: nothing that slapd understands, which it would silently take for no cookie,
+    /// without ever saying what is gone.
+    pub fn of(stored: &Checkpoint) -> Option<Self> {
+        let Checkpoint { mechanism: Mechanism::Syncrepl, bytes } = stored;
+        let cookie = Self(bytes.clone());
+        cookie.covers_something().then_some(cookie)
+    }
+
+    /// As the server wrote it.
+    pub fn into_bytes(self) -> Vec<u8> {
+        self.0
+    }
+
+    fn covers_something(&self) -> bool {
+        self.csns().next().is_some()
+    }
+
     /// What may be stored. A TTL refresh of the overlay dds sends a cookie without a csn: it covers nothing.
     pub fn checkpoint(&self) -> Option<Checkpoint> {
-        self.csns().next()?;
-        Some(Checkpoint { mechanism: Mechanism::Syncrepl, bytes: self.0.clone() })
+        self.covers_something().then(|| Checkpoint { mechanism: Mechanism::Syncrepl, bytes: self.0.clone() })
     }
 }
 

@@ -7,8 +7,9 @@ use super::{decode::DecodeError, guard::Ended, guard::ber::Malformed, settings::
 /// Why no server could be used, or why the one in use was lost. Says which URL.
 #[derive(Debug)]
 pub struct ConnectorError {
-    /// Never empty; one for each URL that was tried.
-    failures: Vec<Failure>,
+    first: Failure,
+    /// Of the further URLs that were tried.
+    others: Vec<Failure>,
 }
 
 /// What went wrong with one server.
@@ -23,34 +24,40 @@ pub struct Failure {
 impl ConnectorError {
     /// Of one server.
     pub fn new(url: ServerUrl, problem: Problem) -> Self {
-        Self { failures: vec![Failure { url, problem }] }
+        Self { first: Failure { url, problem }, others: Vec::new() }
     }
 
     /// Adds what went wrong with the next server that was tried.
     #[must_use]
     pub fn and(mut self, next: Self) -> Self {
-        self.failures.extend(next.failures);
+        self.others.push(next.first);
+        self.others.extend(next.others);
         self
     }
 
-    /// What is done about it. With several servers the mildest: while one of them may come back, nothing is
-    /// given up.
+    /// What is done about it. With several servers what helps soonest: while one of them may come back,
+    /// nothing is given up.
     pub fn disposition(&self) -> Disposition {
-        let mut dispositions = self.failures.iter().map(|failure| failure.problem.disposition());
-        let first = dispositions.next().expect("there is always one failure");
-        dispositions.fold(first, |mildest, next| if next.rank() < mildest.rank() { next } else { mildest })
+        let others = self.others.iter().map(|failure| failure.problem.disposition());
+        let first = self.first.problem.disposition();
+        others.fold(first, |best, next| if next.rank() < best.rank() { next } else { best })
+    }
+
+    /// What went wrong, in the order in which the servers were tried.
+    pub fn failures(&self) -> impl Iterator<Item = &Failure> {
+        std::iter::once(&self.first).chain(&self.others)
     }
 
     /// Whether some server refused the checkpoint as lying in its future (a database restored from a backup,
     /// or a replica that is behind).
     pub(super) fn went_back(&self) -> bool {
-        self.failures.iter().any(|failure| matches!(failure.problem, Problem::WentBack(_)))
+        self.failures().any(|failure| matches!(failure.problem, Problem::WentBack(_)))
     }
 }
 
 impl fmt::Display for ConnectorError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, Failure { url, problem }) in self.failures.iter().enumerate() {
+        for (index, Failure { url, problem }) in self.failures().enumerate() {
             let separator = if index == 0 { "" } else { "; " };
             write!(f, "{separator}{url}: {problem}")?;
             let mut cause = problem.source();
@@ -88,8 +95,8 @@ pub enum Disposition {
 impl Disposition {
     fn rank(&self) -> u8 {
         match self {
-            Self::Reconnect => 0,
-            Self::Resync => 1,
+            Self::Resync => 0,
+            Self::Reconnect => 1,
             Self::RetrySlowly { .. } => 2,
             Self::Stop { .. } => 3,
         }
@@ -253,7 +260,7 @@ impl Problem {
 }
 
 fn of_tls(cause: &io::Error) -> Disposition {
-    let by_rustls = cause.get_ref().is_some_and(|inner| inner.is::<rustls::Error>());
+    let by_rustls = cause.get_ref().is_some_and(<dyn Error + Send + Sync>::is::<rustls::Error>);
     if by_rustls {
         Disposition::slowly("check tls.ca_file, and that the certificate names the host of the URL")
     } else {
@@ -392,7 +399,7 @@ mod tests {
     }
 
     #[test]
-    fn with_several_servers_the_mildest_disposition_holds() {
+    fn with_several_servers_what_helps_soonest_is_done() {
         let stop = || Problem::BaseUnreadable { base: "dc=x".to_owned(), answer: None };
         let down = || Problem::Connect(io::ErrorKind::ConnectionRefused.into());
         let both =
@@ -400,6 +407,7 @@ mod tests {
         assert!(matches!(both(stop(), stop()), Disposition::Stop { .. }));
         assert_eq!(both(stop(), down()), Disposition::Reconnect);
         assert_eq!(both(down(), stop()), Disposition::Reconnect);
+        assert_eq!(both(down(), Problem::CheckpointRefused(answer(4096))), Disposition::Resync);
     }
 
     #[test]

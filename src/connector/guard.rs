@@ -11,6 +11,7 @@ mod shape;
 use std::{
     io,
     ops::Range,
+    pin::pin,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -30,6 +31,7 @@ use self::{
     ber::Malformed,
     shape::{Outstanding, Verdict},
 };
+use super::error::Answer;
 
 /// Anything that carries LDAP.
 pub trait Wire: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -68,13 +70,8 @@ pub enum Ended {
     #[error("the server closed the connection in the middle of a message")]
     Truncated,
     /// RFC 4511, section 4.4.1.
-    #[error("the server disconnects: {} {text}", super::error::code_name(*code))]
-    Disconnected {
-        /// RFC 4511, appendix A.
-        code: u32,
-        /// The server's words.
-        text: String,
-    },
+    #[error("the server disconnects: {0}")]
+    Disconnected(Answer),
     /// Nothing that we could go on with.
     #[error(transparent)]
     Malformed(#[from] Malformed),
@@ -118,14 +115,24 @@ impl Guard {
 }
 
 async fn pass(wire: Box<dyn Wire>, inner: UnixStream, limits: Limits, received: Arc<AtomicU64>) -> Ended {
-    let (wire_read, wire_write) = tokio::io::split(wire);
+    let (mut wire_read, wire_write) = tokio::io::split(wire);
     let (inner_read, inner_write) = inner.into_split();
     let outstanding = Mutex::new(Outstanding::default());
+    let mut outbound = pin!(outbound(inner_read, wire_write, &outstanding, limits));
     let ended = tokio::select! {
-        ended = inbound(wire_read, inner_write, &outstanding, limits, &received) => ended,
-        ended = outbound(inner_read, wire_write, &outstanding, limits) => ended,
+        ended = inbound(&mut wire_read, inner_write, &outstanding, limits, &received) => match ended {
+            // Nobody reads any more; what was written before, a farewell above all, still goes out.
+            Err(Ended::Released) => outbound.await,
+            ended => ended,
+        },
+        ended = &mut outbound => ended,
     };
-    ended.unwrap_or_else(|ended| ended)
+    let ended = ended.unwrap_or_else(|ended| ended);
+    if matches!(ended, Ended::Released) {
+        // Closed with bytes unread, TCP would reset the connection and take our farewell back.
+        let _ = tokio::io::copy(&mut wire_read, &mut tokio::io::sink()).await;
+    }
+    ended
 }
 
 /// From the server to us. Never returns `Ok` but for a regular end.
@@ -188,8 +195,8 @@ fn sort(buffer: &[u8], outstanding: &Mutex<Outstanding>, limits: Limits) -> Sort
                 continue;
             }
             Ok(Scan::Message { length, found: Verdict::Drop }) => (end + length, Then::Again),
-            Ok(Scan::Message { found: Verdict::Disconnected { code, text }, .. }) => {
-                (end, Then::End(Ended::Disconnected { code, text }))
+            Ok(Scan::Message { found: Verdict::Disconnected(answer), .. }) => {
+                (end, Then::End(Ended::Disconnected(answer)))
             }
             Ok(Scan::Incomplete(needed)) => (end, Then::Read(needed)),
             Err(malformed) => (end, Then::End(malformed.into())),

@@ -88,27 +88,10 @@ impl Lookup {
         {
             return Ok(found);
         }
-        let open = Self::connect(&self.connector).await?;
-        self.ask_on(open, searches).await
-    }
-
-    /// The server of the feed first: it knows what the feed has shown.
-    async fn connect(connector: &Connector) -> Result<Open, ConnectorError> {
-        let count = connector.settings().urls.len();
-        let mut failed: Option<ConnectorError> = None;
-        for offset in 0..count {
-            let index = (connector.url_in_use() + offset) % count;
-            match connector.open(index).await {
-                Ok(session) => return Ok(Open { session, url: connector.url(index).clone() }),
-                Err(error) => {
-                    failed = Some(match failed {
-                        Some(before) => before.and(error),
-                        None => error,
-                    });
-                }
-            }
-        }
-        Err(failed.expect("there is always one URL"))
+        // The server of the feed first: it knows what the feed has shown.
+        let (session, index) = self.connector.open_any(self.connector.url_in_use()).await?;
+        let url = self.connector.url(index).clone();
+        self.ask_on(Open { session, url }, searches).await
     }
 
     /// Keeps the connection if it is still good.
@@ -149,15 +132,11 @@ async fn read(
 }
 
 async fn side_by_side(ldap: Ldap, searches: Vec<Search>) -> Result<Vec<Found>, LdapError> {
-    stream::iter(searches)
-        .map(|search| search.gather(ldap.clone(), 1))
-        .buffered(IN_FLIGHT)
-        .try_collect()
-        .await
+    stream::iter(searches).map(|search| search.first(ldap.clone())).buffered(IN_FLIGHT).try_collect().await
 }
 
 fn image(found: Found, wanted: &WantedAttributes) -> Result<Option<Image>, Problem> {
-    if let Some(item) = found.entries.into_iter().next() {
+    if let Some(item) = found.entry {
         return Ok(Some(image_of(Entry::decode(item.0, wanted)?)?));
     }
     match found.answer.code {

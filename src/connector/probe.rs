@@ -23,9 +23,6 @@ const ROOT_DSE: [&str; 7] = [
     "vendorname",
     "vendorversion",
 ];
-/// The largest limit that slapd does not take for "as much as I may have".
-const ALMOST_ALL: i32 = i32::MAX - 1;
-
 /// Which server software answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ServerKind {
@@ -45,18 +42,25 @@ impl ServerKind {
     }
 }
 
-/// Whether searches are cut off.
+/// Whether one search shows the whole tree.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum SizeLimit {
-    /// The account may read any number of entries at once.
-    None,
-    /// There is a limit, above the number of entries there are now.
-    AboveContent,
-    /// There is a limit and it hides entries; with what `olcLimits` begins with for the account.
-    Hides {
-        /// For example `dn.exact="cn=dirherald,dc=acme"`.
+pub enum Completeness {
+    /// It does.
+    Whole {
+        /// Entries there are now.
+        entries: usize,
+    },
+    /// A limit of the server hides the rest.
+    CutOff {
+        /// Entries shown.
+        entries: usize,
+        /// What the server says.
+        answer: Answer,
+        /// What `olcLimits` begins with for our account, for example `dn.exact="cn=dirherald,dc=acme"`.
         who: String,
     },
+    /// The base cannot be read.
+    Nothing,
 }
 
 /// Facts about one server, as far as the account may see them.
@@ -86,24 +90,21 @@ pub struct Probe {
     pub entry_csn_visible: bool,
     /// Whether some group shows a member. `None`: no group with members is to be seen.
     pub members_visible: Option<bool>,
-    /// Whether all of the tree can be read at once.
-    pub size_limit: SizeLimit,
+    /// Found by a search of the whole tree: some seconds for a million entries.
+    pub completeness: Completeness,
 }
 
 impl Connector {
     /// Looks at the first server that can be reached. `members` are the attributes that hold members.
     pub async fn probe(&self, members: &[AttributeName]) -> Result<Probe, ConnectorError> {
-        self.with_each_url(0, async |index| {
-            let mut session = self.open(index).await?;
-            let probed = self.look_around(&mut session, members).await;
-            session.close().await;
-            let url = self.url(index);
-            match probed {
-                Ok(probe) => Ok(Probe { url: url.to_string(), ..probe }),
-                Err(problem) => Err(ConnectorError::new(url.clone(), problem)),
-            }
-        })
-        .await
+        let (mut session, index) = self.open_any(0).await?;
+        let url = self.url(index);
+        let probed = self.look_around(&mut session, members).await;
+        session.close().await;
+        match probed {
+            Ok(probe) => Ok(Probe { url: url.to_string(), ..probe }),
+            Err(problem) => Err(ConnectorError::new(url.clone(), problem)),
+        }
     }
 
     async fn look_around(&self, session: &mut Session, members: &[AttributeName]) -> Result<Probe, Problem> {
@@ -125,7 +126,7 @@ impl Connector {
             entry_uuid_visible: base.as_ref().is_some_and(|entry| entry.uuid.is_some()),
             entry_csn_visible: base.as_ref().is_some_and(|entry| entry.csn.is_some()),
             members_visible: self.members_visible(session, members).await?,
-            size_limit: self.size_limit(session).await?,
+            completeness: self.completeness(session).await?,
             base_refused,
         })
     }
@@ -139,7 +140,8 @@ impl Connector {
         if members.is_empty() {
             return Ok(None);
         }
-        let present: String = members.iter().map(|name| format!("({name}=*)")).collect();
+        let names: Vec<&str> = members.iter().map(AttributeName::as_str).collect();
+        let present = format!("({}=*)", names.join("=*)("));
         let wanted = WantedAttributes::new(members.to_vec());
         let search = Search {
             scope: Scope::Subtree,
@@ -147,32 +149,38 @@ impl Connector {
             size_limit: 1,
             ..Search::entry(self.settings().base_dn.as_str(), wanted.requested())
         };
-        let found = session.find("search for a group", search, 1).await?;
-        let Some(item) = found.entries.into_iter().next() else { return Ok(None) };
+        let found = session.find("search for a group", search).await?;
+        let Some(item) = found.entry else { return Ok(None) };
         Ok(Some(!Entry::decode(item.0, &wanted)?.attributes.0.is_empty()))
     }
 
-    /// slapd refuses a search that asks for more than the account's hard limit, whatever it would find.
-    async fn size_limit(&self, session: &mut Session) -> Result<SizeLimit, Problem> {
-        let base = self.settings().base_dn.as_str();
+    /// Without attributes, but else as the feed searches.
+    async fn completeness(&self, session: &mut Session) -> Result<Completeness, Problem> {
         let no_attributes: Arc<[String]> = Arc::from(["1.1".to_owned()]);
-        let ask = Search { size_limit: ALMOST_ALL, ..Search::entry(base, Arc::clone(&no_attributes)) };
-        if session.find("limits", ask, 1).await?.answer.code != code::ADMIN_LIMIT_EXCEEDED {
-            return Ok(SizeLimit::None);
-        }
-        let count =
-            Search { scope: Scope::Subtree, size_limit: i32::MAX, ..Search::entry(base, no_attributes) };
-        let mut counted = session.follow("limits", count).await?;
+        let search = Search {
+            scope: Scope::Subtree,
+            size_limit: i32::MAX,
+            ..Search::entry(self.settings().base_dn.as_str(), no_attributes)
+        };
+        let mut stream = session.follow("count of entries", search).await?;
+        let mut entries = 0;
         loop {
-            match session.next(&mut counted, None).await? {
-                Some(Event::End(answer)) if answer.code == code::SUCCESS => {
-                    return Ok(SizeLimit::AboveContent);
-                }
-                Some(Event::End(_)) => {
-                    return Ok(SizeLimit::Hides { who: session.who(&self.settings().bind) });
-                }
-                Some(Event::Item(_)) | None => (),
+            match session.next(&mut stream, None).await? {
+                Some(Event::Item(item)) if item.is_ref() || item.is_intermediate() => (),
+                Some(Event::Item(_)) => entries += 1,
+                Some(Event::End(answer)) => return Ok(self.counted(session, entries, answer)),
+                None => (),
             }
+        }
+    }
+
+    fn counted(&self, session: &Session, entries: usize, answer: Answer) -> Completeness {
+        match answer.code {
+            code::SUCCESS => Completeness::Whole { entries },
+            code::TIME_LIMIT_EXCEEDED | code::SIZE_LIMIT_EXCEEDED | code::ADMIN_LIMIT_EXCEEDED => {
+                Completeness::CutOff { entries, answer, who: session.who(&self.settings().bind) }
+            }
+            _ => Completeness::Nothing,
         }
     }
 }
@@ -216,8 +224,8 @@ impl RootDse {
 impl Session {
     async fn root_dse(&mut self) -> Result<RootDse, Problem> {
         let wanted = WantedAttributes::new(ROOT_DSE.map(AttributeName::new).into());
-        let found = self.find("root DSE", Search::entry("", wanted.requested()), 1).await?;
-        let entry = match found.entries.into_iter().next() {
+        let found = self.find("root DSE", Search::entry("", wanted.requested())).await?;
+        let entry = match found.entry {
             Some(item) => Entry::decode(item.0, &wanted)?,
             None => Entry::empty(),
         };
@@ -227,8 +235,8 @@ impl Session {
     /// The base, or what the server says instead.
     async fn base(&mut self, base: &Dn) -> Result<Result<Entry, Answer>, Problem> {
         let wanted = WantedAttributes::new(Vec::new());
-        let found = self.find("search base", Search::entry(base.as_str(), wanted.requested()), 1).await?;
-        match found.entries.into_iter().next() {
+        let found = self.find("search base", Search::entry(base.as_str(), wanted.requested())).await?;
+        match found.entry {
             Some(item) => Ok(Ok(Entry::decode(item.0, &wanted)?)),
             None => Ok(Err(found.answer)),
         }

@@ -1,6 +1,6 @@
 //! Follows a directory for ever: connects, feeds, and when that fails waits and tries again.
 
-use std::time::Duration;
+use std::{sync::atomic::Ordering, time::Duration};
 
 use backon::{BackoffBuilder, ExponentialBuilder};
 use tokio::{sync::mpsc, time::Instant};
@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     Basis, CheckpointSource, Connector, ConnectorError, Disposition, FeedEvent,
     error::Problem,
-    feed::{Feed, Outlet, Progress, syncrepl::Syncrepl},
+    feed::{Feed, Gone, Outlet, Progress, syncrepl::Syncrepl},
     session::Session,
     timing::{RetryRange, Timing},
 };
@@ -32,12 +32,14 @@ impl Connector {
         let mut retries = Retries::new(&self.shared.timing);
         let mut doubt = Doubt::default();
         loop {
-            if out.send(FeedEvent::Connecting).await.is_err() {
+            if tell(&out, FeedEvent::Connecting, &cancel).await.is_err() {
                 return Ok(());
             }
+            let Some(stored) = cancel.run_until_cancelled(checkpoints.checkpoint()).await else {
+                return Ok(());
+            };
             let mut outlet = Outlet::new(out.clone());
-            let from = checkpoints.checkpoint().await;
-            let (from, basis) = doubt.begin(from);
+            let (from, basis) = doubt.begin(stored);
             let failed = match self.attempt(from, basis, &out, &mut outlet, &cancel).await {
                 Ok(Stopped) => return Ok(()),
                 Err(error) => error,
@@ -49,7 +51,7 @@ impl Connector {
             let disposition = doubt.weigh(&failed, self.shared.timing.went_back, Instant::now());
             let retry_in = retries.after(&disposition);
             let event = FeedEvent::Failed { error: failed.to_string(), disposition, retry_in };
-            if out.send(event).await.is_err() {
+            if tell(&out, event, &cancel).await.is_err() {
                 return Ok(());
             }
             let Some(wait) = retry_in else { return Err(failed) };
@@ -114,8 +116,9 @@ impl Connector {
             () = out.closed() => Ok(()),
             ended = self.feed(index, &mut session, from, basis, out, outlet) => ended,
         };
+        ended?;
         session.close().await;
-        ended.map(|()| Stopped)
+        Ok(Stopped)
     }
 
     async fn feed(
@@ -129,7 +132,7 @@ impl Connector {
     ) -> Result<(), Problem> {
         let kind = session.require_sync().await?;
         session.require_base(&self.settings().base_dn).await?;
-        self.shared.in_use.store(index, std::sync::atomic::Ordering::Relaxed);
+        self.shared.in_use.store(index, Ordering::Relaxed);
         let connected = FeedEvent::Connected { url: self.url(index).to_string(), kind, basis };
         if out.send(connected).await.is_err() {
             return Ok(());
@@ -141,6 +144,18 @@ impl Connector {
             timing: self.shared.timing,
         };
         feed.follow(session, from, outlet).await
+    }
+}
+
+/// Waits for room, unless it is over.
+async fn tell(
+    out: &mpsc::Sender<FeedEvent>,
+    event: FeedEvent,
+    cancel: &CancellationToken,
+) -> Result<(), Gone> {
+    match cancel.run_until_cancelled(out.send(event)).await {
+        Some(Ok(())) => Ok(()),
+        Some(Err(_)) | None => Err(Gone),
     }
 }
 
@@ -251,32 +266,32 @@ mod tests {
         Answer { code: 0, text: String::new() }
     }
 
-    fn stored() -> Option<Checkpoint> {
-        Some(Checkpoint { mechanism: Mechanism::Syncrepl, bytes: b"csn=a".to_vec() })
+    fn stored() -> Checkpoint {
+        Checkpoint { mechanism: Mechanism::Syncrepl, bytes: b"csn=a".to_vec() }
     }
 
     #[test]
     fn l03_a_refused_checkpoint_is_not_offered_again() {
         let mut doubt = Doubt::default();
-        assert_eq!(doubt.begin(stored()), (stored(), Basis::Checkpoint));
+        assert_eq!(doubt.begin(Some(stored())), (Some(stored()), Basis::Checkpoint));
         assert_eq!(doubt.begin(None), (None, Basis::Nothing));
         let disposition =
             doubt.weigh(&failed(Problem::CheckpointRefused(answer())), Duration::ZERO, Instant::now());
         assert_eq!(disposition, Disposition::Resync);
-        assert_eq!(doubt.begin(stored()), (None, Basis::CheckpointRefused));
+        assert_eq!(doubt.begin(Some(stored())), (None, Basis::CheckpointRefused));
     }
 
     #[test]
     fn l07_a_server_that_is_behind_gets_time_to_catch_up() {
         let mut doubt = Doubt::default();
-        let (patience, start) = (Duration::from_secs(300), Instant::now());
+        let (patience, start) = (Duration::from_mins(5), Instant::now());
         let behind = failed(Problem::WentBack(answer()));
-        let mut weigh_after =
+        let weigh_after =
             |doubt: &mut Doubt, seconds| doubt.weigh(&behind, patience, start + Duration::from_secs(seconds));
         assert_eq!(weigh_after(&mut doubt, 0), Disposition::Reconnect);
         assert_eq!(weigh_after(&mut doubt, 299), Disposition::Reconnect);
-        assert_eq!(doubt.begin(stored()), (stored(), Basis::Checkpoint));
+        assert_eq!(doubt.begin(Some(stored())), (Some(stored()), Basis::Checkpoint));
         assert_eq!(weigh_after(&mut doubt, 300), Disposition::Resync);
-        assert_eq!(doubt.begin(stored()), (None, Basis::WentBack));
+        assert_eq!(doubt.begin(Some(stored())), (None, Basis::WentBack));
     }
 }

@@ -16,7 +16,7 @@ use std::{
 
 use ldap3::{
     Ldap, LdapConnAsync, LdapConnSettings, LdapError, LdapResult, ResultEntry, Scope, SearchOptions,
-    StdStream, controls::RawControl, exop::WhoAmI,
+    StdStream, controls::RawControl, exop::WhoAmI, result::ExopResult,
 };
 use secrecy::ExposeSecret;
 use tokio::{
@@ -28,7 +28,7 @@ use tokio::{
 use self::heartbeat::Heartbeat;
 use super::{
     error::{Answer, Problem, code},
-    guard::{Ended, Guard, Limits},
+    guard::{Ended, Guard, Limits, Wire},
     settings::{Bind, ConnectorSettings, ServerUrl},
     timing::Timing,
     transport,
@@ -85,31 +85,31 @@ impl Search {
             .await
     }
 
-    /// Sends the search and gathers what comes, for searches that find little. More than `most` entries are
-    /// not read.
-    pub async fn gather(self, ldap: Ldap, most: usize) -> Result<Found, LdapError> {
+    /// Sends the search and takes the first entry it finds.
+    pub async fn first(self, mut ldap: Ldap) -> Result<Found, LdapError> {
         let mut stream = self.start(&ldap).await?;
-        let mut found =
-            Found { entries: Vec::new(), answer: Answer { code: code::SUCCESS, text: String::new() } };
+        let mut entry = None;
         while let Some(item) = stream.next().await? {
             if item.is_ref() || item.is_intermediate() {
                 continue;
             }
-            if found.entries.len() == most {
-                // The stream is not asked for its result: the crate would take it for unfinished.
-                return Ok(found);
+            if entry.is_some() {
+                // What more there is is not wanted; without both of these the crate would keep it in mind.
+                let id = stream.ldap_handle().last_id();
+                stream.finish().await;
+                ldap.abandon(id).await?;
+                return Ok(Found { entry, answer: Answer { code: code::SUCCESS, text: String::new() } });
             }
-            found.entries.push(item);
+            entry = Some(item);
         }
-        found.answer = stream.finish().await.into();
-        Ok(found)
+        Ok(Found { entry, answer: stream.finish().await.into() })
     }
 }
 
 /// What a small search found.
 #[derive(Debug)]
 pub struct Found {
-    pub entries: Vec<ResultEntry>,
+    pub entry: Option<ResultEntry>,
     pub answer: Answer,
 }
 
@@ -135,6 +135,11 @@ impl Session {
         timing: Timing,
     ) -> Result<Self, Problem> {
         let wire = transport::connect(url, &settings.tls, &timing).await?;
+        Self::over(wire, &settings.bind, timing).await
+    }
+
+    /// Binds on a connection that stands.
+    pub async fn over(wire: Box<dyn Wire>, bind: &Bind, timing: Timing) -> Result<Self, Problem> {
         let (ours, theirs) = std::os::unix::net::UnixStream::pair().map_err(Problem::Connect)?;
         ours.set_nonblocking(true).map_err(Problem::Connect)?;
         let ours = UnixStream::from_std(ours).map_err(Problem::Connect)?;
@@ -148,8 +153,8 @@ impl Session {
         let heartbeat = Heartbeat::new(timing.heartbeat);
         let driver: Driver = Box::pin(connection.drive());
         let mut session = Self { ldap, driver: Some(driver), guard, heartbeat, timing, identity: None };
-        session.bind(&settings.bind).await?;
-        session.identity = session.who_am_i().await?.or_else(|| named_in(&settings.bind));
+        session.bind(bind).await?;
+        session.identity = session.who_am_i().await?.or_else(|| named_in(bind));
         Ok(session)
     }
 
@@ -184,10 +189,7 @@ impl Session {
     /// RFC 4532. A server that does not know the operation is not at fault.
     async fn who_am_i(&mut self) -> Result<Option<Dn>, Problem> {
         let mut ldap = self.ldap.clone();
-        let (said, _result) = {
-            let answer = self.call("who am I", ldap.extended(WhoAmI)).await?;
-            (answer.0, answer.1)
-        };
+        let ExopResult(said, _) = self.call("who am I", ldap.extended(WhoAmI)).await?;
         let identity = said.val.unwrap_or_default();
         let identity = str::from_utf8(&identity).ok().and_then(|text| text.strip_prefix("dn:"));
         Ok(identity.filter(|text| !text.is_empty()).and_then(|text| Dn::parse(text).ok()))
@@ -207,15 +209,10 @@ impl Session {
         }
     }
 
-    /// Runs a search that finds little.
-    pub async fn find(
-        &mut self,
-        during: &'static str,
-        search: Search,
-        most: usize,
-    ) -> Result<Found, Problem> {
+    /// Runs a search for one entry.
+    pub async fn find(&mut self, during: &'static str, search: Search) -> Result<Found, Problem> {
         let ldap = self.ldap.clone();
-        self.call(during, search.gather(ldap, most)).await
+        self.call(during, search.first(ldap)).await
     }
 
     /// A handle for requests that are made side by side, within [`Session::call`].

@@ -9,7 +9,8 @@ pub struct Timing {
     pub connect: Duration,
     /// For the answer to a bind, a look-up, or any other single request.
     pub request: Duration,
-    /// After so long a silence the server is asked for a sign of life, and has as long again to give it.
+    /// So often the server is asked for a sign of life, and has as long to give it: one that freezes is
+    /// noticed within two heartbeats.
     pub heartbeat: Duration,
     /// For the next message of a refresh, while the server gives signs of life.
     pub refresh: Duration,
@@ -39,11 +40,11 @@ impl Default for Timing {
             connect: seconds(10),
             request: seconds(30),
             heartbeat: seconds(30),
-            refresh: seconds(300),
+            refresh: Duration::from_mins(5),
             gather: Duration::from_millis(100),
-            retry: RetryRange { first: seconds(1), last: seconds(60) },
-            slow_retry: RetryRange { first: seconds(60), last: seconds(600) },
-            went_back: seconds(300),
+            retry: RetryRange { first: seconds(1), last: Duration::from_mins(1) },
+            slow_retry: RetryRange { first: Duration::from_mins(1), last: Duration::from_mins(10) },
+            went_back: Duration::from_mins(5),
         }
     }
 }

@@ -23,11 +23,11 @@ use super::{
 
 /// A firewall that forgets idle connections usually allows some minutes.
 const KEEPALIVE: TcpKeepalive = TcpKeepalive::new()
-    .with_time(Duration::from_secs(60))
+    .with_time(Duration::from_mins(1))
     .with_interval(Duration::from_secs(15))
     .with_retries(4);
 /// How long what we sent may stay without an acknowledgement (RFC 5482).
-const USER_TIMEOUT: Duration = Duration::from_secs(60);
+const USER_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// Connects to `url` and protects the connection as `tls` says.
 pub async fn connect(url: &ServerUrl, tls: &TlsSettings, timing: &Timing) -> Result<Box<dyn Wire>, Problem> {

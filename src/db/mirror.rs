@@ -41,6 +41,8 @@ pub(super) const INDEXES: &[(&str, &str)] = &[
     ("mirror_link_target", "CREATE INDEX mirror_link_target ON link (target) WHERE target > 0"),
 ];
 
+// In the statements below `+store` keeps the planner from walking all entries of a store by the index of ids
+// where the key's own index leads to one row.
 const ENTRY: &str = "SELECT no, id, kind, scope, dn, account_key, stamp, attributes FROM entry";
 
 fn entry_at(row: &Row<'_>) -> rusqlite::Result<KnownEntry> {
@@ -107,7 +109,7 @@ impl StoreMirror<'_> {
     fn bearer(&self, key: NameKey) -> Result<Option<EntryNo>, DbError> {
         self.connection
             .prepare_cached(
-                "SELECT max(no) FROM entry WHERE (dn_key = ?2 OR account_key = ?2) AND store = ?1",
+                "SELECT max(no) FROM entry WHERE (dn_key = ?2 OR account_key = ?2) AND +store = ?1",
             )
             .and_then(|mut s| s.query_row(params![self.store.0, key.0], |row| row.get::<_, Option<i64>>(0)))
             .map(|no| no.map(EntryNo))
@@ -287,7 +289,7 @@ impl StoreMirror<'_> {
 
     fn children(&self, parent: NameKey) -> Result<Vec<(EntryNo, Dn)>, DbError> {
         self.connection
-            .prepare_cached("SELECT no, dn FROM entry WHERE parent_key = ?2 AND store = ?1")
+            .prepare_cached("SELECT no, dn FROM entry WHERE parent_key = ?2 AND +store = ?1")
             .and_then(|mut s| {
                 s.query_map(params![self.store.0, parent.0], |row| {
                     Ok((EntryNo(row.get(0)?), dn_at(row, 1)?))
@@ -302,7 +304,7 @@ impl StoreMirror<'_> {
         if entry.scope == Scope::Inside {
             self.count(-1)?;
         }
-        self.execute("UPDATE link SET target = 0 WHERE target = ?1", params![no.0])?;
+        self.execute("UPDATE link SET target = 0 WHERE target = ?1 AND target > 0", params![no.0])?;
         for key in [Some(entry.dn.key()), entry.account].into_iter().flatten() {
             if self.is_bearer(key, no)? {
                 self.mean_by_name(key, 0)?;
@@ -354,7 +356,7 @@ impl Mirror for StoreMirror<'_> {
     fn by_name(&self, key: NameKey) -> Result<Vec<KnownEntry>, DbError> {
         self.connection
             .prepare_cached(&format!(
-                "{ENTRY} WHERE (dn_key = ?2 OR account_key = ?2) AND store = ?1 ORDER BY no"
+                "{ENTRY} WHERE (dn_key = ?2 OR account_key = ?2) AND +store = ?1 ORDER BY no"
             ))
             .and_then(|mut s| s.query_map(params![self.store.0, key.0], entry_at)?.collect())
             .during("find an entry by name")
@@ -362,7 +364,7 @@ impl Mirror for StoreMirror<'_> {
 
     fn is_parent(&self, key: NameKey) -> Result<bool, DbError> {
         self.connection
-            .prepare_cached("SELECT 1 FROM entry WHERE parent_key = ?2 AND store = ?1 LIMIT 1")
+            .prepare_cached("SELECT 1 FROM entry WHERE parent_key = ?2 AND +store = ?1 LIMIT 1")
             .and_then(|mut s| s.exists(params![self.store.0, key.0]))
             .during("look below an entry")
     }
@@ -508,5 +510,44 @@ pub(super) fn outside(observed: &crate::change::observation::Observed) -> NewEnt
         stamp: None,
         scope: Scope::Outside,
         mapped: observed.mapped.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// How `SQLite` would run a statement.
+    fn plan_of(sql: &str) -> String {
+        let connection = super::super::open::in_memory().unwrap();
+        super::super::baseline::ensure_indexes(&connection).unwrap();
+        let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+        let parameters = vec![rusqlite::types::Value::Integer(1); statement.parameter_count()];
+        let rows = statement
+            .query_map(rusqlite::params_from_iter(parameters), |row| row.get::<_, String>(3))
+            .unwrap();
+        rows.map(Result::unwrap).collect::<Vec<_>>().join("; ")
+    }
+
+    /// Statements of this file, as written between quotes.
+    fn statements() -> Vec<String> {
+        let source = include_str!("mirror.rs").split("mod tests").next().unwrap().replace("{ENTRY}", ENTRY);
+        source
+            .split('"')
+            .map(|text| text.split_whitespace().collect::<Vec<_>>().join(" "))
+            .filter(|text| ["SELECT ", "UPDATE ", "DELETE "].iter().any(|verb| text.starts_with(verb)))
+            .filter(|text| text.contains(" WHERE ") && !text.contains('{'))
+            .collect()
+    }
+
+    #[test]
+    fn no_statement_walks_a_whole_table() {
+        let whole_store = ["SELECT no, id FROM entry WHERE store", "SELECT count(*) FROM entry"];
+        let statements = statements();
+        assert!(statements.len() > 15, "{statements:#?}");
+        for sql in statements.iter().filter(|sql| !whole_store.iter().any(|start| sql.starts_with(start))) {
+            let plan = plan_of(sql);
+            assert!(!plan.contains("SCAN") && !plan.contains("mirror_entry_id (store=?)"), "{sql}\n{plan}");
+        }
     }
 }

@@ -6,11 +6,14 @@ use super::{
     notification::{Ground, Notification, Recipient, Role, Skipped, Via, WhyNot},
     options::Options,
     reason::Reason,
-    recipients::{EntryKey, Resolver, Told, Untold},
+    recipients::{Resolver, Told, Untold},
     table::{self, Fires},
 };
 use crate::{
-    change::event::{ChangeSet, ChangeSetId, EventId},
+    change::{
+        event::{ChangeSet, ChangeSetId, EventId},
+        resolve::{Identity, identity},
+    },
     directory::{entry::EntryRef, mail_address::MailAddress, mirror::People},
 };
 
@@ -48,15 +51,15 @@ struct Draft {
     change_set: ChangeSetId,
     decision: Decision,
     by_address: BTreeMap<String, usize>,
-    grounds: BTreeMap<(usize, Reason, EntryKey, WayKey), usize>,
-    skipped: BTreeMap<(Reason, EntryKey, WayKey, WhyNot), usize>,
+    grounds: BTreeMap<(usize, Reason, Identity, WayKey), usize>,
+    skipped: BTreeMap<(Reason, Identity, WayKey, WhyNot), usize>,
 }
 
 /// A [`Via`] as it is compared: the group by its id.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 enum WayKey {
     Directly,
-    Group(EntryKey),
+    Group(Identity),
     InPlaceOfMembers(WhyNot),
 }
 
@@ -64,7 +67,7 @@ impl WayKey {
     fn of(via: &Via) -> Self {
         match via {
             Via::Directly => Self::Directly,
-            Via::Group(group) => Self::Group(EntryKey::of(group)),
+            Via::Group(group) => Self::Group(identity(group)),
             Via::InPlaceOfMembers(why) => Self::InPlaceOfMembers(*why),
         }
     }
@@ -92,7 +95,7 @@ impl Draft {
             self.decision.notifications.get_mut(index).expect("the index of a notification leads to it");
         push_once(&mut notification.events, event);
 
-        let key = (index, reason, EntryKey::of(&told.who), WayKey::of(&told.via));
+        let key = (index, reason, identity(&told.who), WayKey::of(&told.via));
         let place = *self.grounds.entry(key).or_insert_with(|| {
             notification.grounds.push(ground(reason, Some(told.who.clone()), told.via.clone()));
             notification.grounds.len() - 1
@@ -102,7 +105,7 @@ impl Draft {
     }
 
     fn skip(&mut self, event: EventId, reason: Reason, untold: &Untold) {
-        let key = (reason, EntryKey::of(&untold.who), WayKey::of(&untold.via), untold.why);
+        let key = (reason, identity(&untold.who), WayKey::of(&untold.via), untold.why);
         let skipped = &mut self.decision.skipped;
         let place = *self.skipped.entry(key).or_insert_with(|| {
             let Untold { who, via, why } = untold.clone();

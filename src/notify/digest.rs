@@ -4,8 +4,13 @@ use std::{collections::BTreeMap, time::Duration};
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::recipients::EntryKey;
-use crate::{change::event::ChangeEvent, directory::entry::EntryRef};
+use crate::{
+    change::{
+        event::ChangeEvent,
+        resolve::{Identity, identity},
+    },
+    directory::entry::EntryRef,
+};
 
 /// What one mail will hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,11 +58,11 @@ pub struct EntryEvents<'a> {
 
 /// Groups events by entry: entries in the order in which they first appear, events as they come.
 pub fn by_entry<'a>(events: impl IntoIterator<Item = &'a ChangeEvent>) -> Vec<EntryEvents<'a>> {
-    let mut groups: BTreeMap<EntryKey, (usize, EntryEvents<'a>)> = BTreeMap::new();
+    let mut groups: BTreeMap<Identity, (usize, EntryEvents<'a>)> = BTreeMap::new();
     for event in events {
         let place = groups.len();
         let (_, group) = groups
-            .entry(EntryKey::of(&event.entry))
+            .entry(identity(&event.entry))
             .or_insert_with(|| (place, EntryEvents { entry: &event.entry, events: Vec::new() }));
         group.entry = &event.entry;
         group.events.push(event);

@@ -11,7 +11,10 @@ use super::{
     table::Tells,
 };
 use crate::{
-    change::event::{Change, ChangeEvent},
+    change::{
+        event::{Change, ChangeEvent},
+        resolve::{Identity, identity},
+    },
     directory::{
         entry::{EntryId, EntryKind, EntryRef},
         mail_address::MailAddress,
@@ -41,19 +44,6 @@ pub(super) struct Untold {
     pub who: EntryRef,
     pub via: Via,
     pub why: WhyNot,
-}
-
-/// What an entry is compared by: its id, or its DN where it resolves to nothing.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum EntryKey {
-    Id(EntryId),
-    Dn(String),
-}
-
-impl EntryKey {
-    pub fn of(entry: &EntryRef) -> Self {
-        entry.id.map_or_else(|| Self::Dn(entry.dn.as_str().to_lowercase()), Self::Id)
-    }
 }
 
 /// Resolves recipients for one change set; nobody is looked up twice.
@@ -173,7 +163,7 @@ impl<'a, P: People> Resolver<'a, P> {
                         | None,
                         _,
                     ) => {
-                        if seen.insert(EntryKey::of(&member)) {
+                        if seen.insert(identity(&member)) {
                             people.push(member);
                         }
                     }
@@ -214,10 +204,10 @@ impl Resolved {
     }
 
     /// Everybody but groups, told or not.
-    fn people(&self) -> impl Iterator<Item = EntryKey> {
+    fn people(&self) -> impl Iterator<Item = Identity> {
         let told = self.told.iter().map(|told| &told.who);
         let untold = self.untold.iter().map(|untold| &untold.who);
-        told.chain(untold).filter(|who| who.kind != Some(EntryKind::Group)).map(EntryKey::of)
+        told.chain(untold).filter(|who| who.kind != Some(EntryKind::Group)).map(identity)
     }
 
     fn add(&mut self, other: Self) {

@@ -1,15 +1,18 @@
 //! Ways to connect and to say who we are.
 
-use dirherald::connector::{
-    Disposition,
-    settings::{Bind, ConnectorSettings, TlsSettings},
+use dirherald::{
+    connector::{
+        Disposition,
+        settings::{Bind, ConnectorSettings, TlsSettings},
+    },
+    directory::dn::Dn,
 };
 
 use super::following::{Following, client_certificate, server, settings, simple, trusting};
 use crate::support::{
     ber,
     scripted_ldap::{Operation, ScriptedLdap, Step},
-    slapd::{Setup, Slapd},
+    slapd::Setup,
 };
 
 async fn follows(settings: ConnectorSettings) {
@@ -159,7 +162,7 @@ async fn a_missing_authority_file_is_named() {
 async fn m25_an_unreadable_base_stops_with_advice() {
     let slapd = Setup::company().start();
     let mut settings = settings(&slapd);
-    settings.base_dn = dirherald::directory::dn::Dn::parse(&slapd.dn("ou=nowhere")).unwrap();
+    settings.base_dn = Dn::parse(&slapd.dn("ou=nowhere")).unwrap();
     let mut following = Following::start(settings);
     let failure = following.failure().await;
     assert!(failure.so_far.images.is_empty() && !failure.so_far.complete);
@@ -175,5 +178,4 @@ async fn m25_a_base_hidden_from_the_account_stops_with_advice() {
     let mut following = Following::start(settings(&slapd));
     let failure = following.failure().await;
     assert!(matches!(failure.disposition, Disposition::Stop { .. }), "{failure:?}");
-    let _: &Slapd = &slapd;
 }

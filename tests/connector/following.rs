@@ -266,6 +266,13 @@ impl Following {
         self.stored
     }
 
+    /// Takes nothing more.
+    pub async fn turn_away(self) {
+        drop(self.events);
+        let ended = timeout(wait::PATIENCE, self.task).await.expect("the connector stops in time");
+        ended.expect("it does not panic").expect("nobody listens");
+    }
+
     /// How the connector ended by itself.
     pub async fn ended(self) -> Result<(), ConnectorError> {
         timeout(wait::PATIENCE, self.task)

@@ -1,7 +1,7 @@
 //! Questions beside the feed, and what `check` asks.
 
 use dirherald::{
-    connector::{ServerKind, SizeLimit},
+    connector::{Completeness, ServerKind},
     directory::{attribute::AttributeName, dn::Dn},
 };
 
@@ -67,28 +67,35 @@ async fn l16_a_connection_that_died_is_opened_again() {
 async fn a_probe_tells_what_the_account_may_read() {
     let slapd = Setup::company().start();
     let members = ["member"].map(AttributeName::new);
-    let probe = connector(settings(&slapd)).probe(&members).await.unwrap();
+    // On a task of its own, as the daemon would: a look-up and a probe can be sent to one.
+    let (connector, base) = (connector(settings(&slapd)), dn(COMPANY));
+    let asking = tokio::spawn(async move {
+        assert!(connector.lookup().entry(&base).await.unwrap().is_some());
+        connector.probe(&members).await
+    });
+    let probe = asking.await.unwrap().unwrap();
     assert_eq!((probe.url.as_str(), probe.kind), (slapd.url().as_str(), ServerKind::OpenLdap));
     assert_eq!(probe.identity, Some(dn(&slapd.service_dn())));
     assert_eq!(probe.naming_contexts, [COMPANY]);
     assert!(probe.offers_sync && probe.base_refused.is_none());
     assert!(probe.entry_uuid_visible && probe.entry_csn_visible);
     assert_eq!(probe.members_visible, Some(true));
-    assert_eq!(probe.size_limit, SizeLimit::None);
+    let (entries, _) = Ldap::admin(&slapd).await.count().await;
+    assert_eq!(probe.completeness, Completeness::Whole { entries });
     assert!(!probe.supported_extensions.is_empty() && !probe.supported_controls.is_empty());
 }
 
 #[tokio::test]
 async fn l22_a_probe_sees_the_size_limit() {
-    let check = async |people: usize, limit: ServiceLimit| {
-        let slapd = crowd(people).service_limit(limit).start();
+    let check = async |limit: ServiceLimit| {
+        let slapd = crowd(600).service_limit(limit).start();
         let probe = connector(settings(&slapd)).probe(&[]).await.unwrap();
-        (probe.size_limit, slapd)
+        (probe.completeness, slapd)
     };
-    assert_eq!(check(600, ServiceLimit::None).await.0, SizeLimit::None);
-    assert_eq!(check(100, ServiceLimit::ServerDefault).await.0, SizeLimit::AboveContent);
-    let (hides, slapd) = check(600, ServiceLimit::ServerDefault).await;
-    assert_eq!(hides, SizeLimit::Hides { who: format!("dn.exact=\"{}\"", slapd.service_dn()) });
+    assert_eq!(check(ServiceLimit::None).await.0, Completeness::Whole { entries: 604 });
+    let (cut_off, slapd) = check(ServiceLimit::ServerDefault).await;
+    let Completeness::CutOff { entries: 500, answer, who } = cut_off else { panic!("{cut_off:?}") };
+    assert_eq!((answer.code, who), (4, format!("dn.exact=\"{}\"", slapd.service_dn())));
 }
 
 #[tokio::test]

@@ -2,7 +2,10 @@
 
 use std::io::Write;
 
-use dirherald::connector::{Basis, Disposition};
+use dirherald::{
+    connector::{Basis, Disposition, FeedEvent},
+    directory::batch::Phase,
+};
 
 use super::following::{Following, connector, id, settings, texts};
 use crate::support::{
@@ -43,7 +46,7 @@ async fn change_things(slapd: &Slapd, admin: &Ldap) -> String {
     admin.delete("uid=finn,ou=people").await;
     admin.replace(MEI, "mail", &["mei@elsewhere.example"]).await;
     admin.add_person("uid=new,ou=people", "New Person", "new@harbour-vale.example").await;
-    admin.rename("uid=aisha,ou=people", "uid=renamed").await;
+    admin.rename("uid=ravi,ou=people", "uid=renamed").await;
     assert!(admin.values("uid=renamed,ou=people", "cn").await.is_some(), "{}", slapd.log());
     gone
 }
@@ -142,10 +145,10 @@ async fn a_large_baseline_comes_in_batches_of_bounded_size() {
     let mut sizes = Vec::new();
     let mut total = 0;
     loop {
-        let dirherald::connector::FeedEvent::Batch(batch) = following.event().await else { continue };
+        let FeedEvent::Batch(batch) = following.event().await else { continue };
         total += batch.readings.len();
         sizes.push(batch.readings.len());
-        if batch.phase == dirherald::directory::batch::Phase::RefreshEnds {
+        if batch.phase == Phase::RefreshEnds {
             break;
         }
     }

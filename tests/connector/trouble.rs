@@ -3,10 +3,14 @@
 use std::time::Duration;
 
 use dirherald::{
-    connector::{Basis, Disposition, Timing},
+    connector::{
+        Basis, Disposition, FeedEvent, Timing,
+        settings::{ConnectorSettings, TlsSettings},
+    },
     directory::{
         batch::{Phase, Reading},
         checkpoint::{Checkpoint, Mechanism},
+        dn::Dn,
     },
 };
 use tokio::{
@@ -15,7 +19,7 @@ use tokio::{
 };
 
 use super::{
-    following::{Following, Stored, connector, connector_with, id, server, settings, texts, timing},
+    following::{Following, Stored, connector, connector_with, id, server, settings, simple, texts, timing},
     refresh::crowd,
 };
 use crate::support::{
@@ -84,7 +88,7 @@ async fn l16_a_restarted_server_is_followed_on_without_loss() {
     Ldap::admin(&slapd).await.replace(MEI, "mail", &["b@harbour-vale.example"]).await;
     let mut seen = Vec::new();
     while !seen.contains(&"b@harbour-vale.example".to_owned()) {
-        let dirherald::connector::FeedEvent::Batch(batch) = following.event().await else { continue };
+        let FeedEvent::Batch(batch) = following.event().await else { continue };
         seen.extend(batch.readings.iter().flat_map(|reading| match reading {
             Reading::Image(image) => texts(image, "mail"),
             _ => Vec::new(),
@@ -96,18 +100,18 @@ async fn l16_a_restarted_server_is_followed_on_without_loss() {
 #[tokio::test]
 async fn l16_a_frozen_server_is_noticed_within_two_heartbeats() {
     let slapd = Setup::company().session_log(100).start();
-    let heartbeat = Duration::from_millis(300);
+    let heartbeat = Duration::from_millis(500);
     let impatient = Timing { heartbeat, request: Duration::from_millis(500), ..timing() };
     let mut following = Following::start_with(connector_with(settings(&slapd), impatient), Stored::default());
     following.refresh().await;
     // A server that is only silent is not taken for frozen.
-    let silence = tokio::time::timeout(heartbeat * 5, following.event()).await;
+    let silence = tokio::time::timeout(heartbeat * 3, following.event()).await;
     assert!(silence.is_err(), "{silence:?}");
     slapd.freeze();
     let start = std::time::Instant::now();
     let failure = following.failure().await;
     assert!(failure.error.contains("frozen"), "{}", failure.error);
-    assert!(start.elapsed() < heartbeat * 4, "{:?}", start.elapsed());
+    assert!(start.elapsed() < heartbeat * 3, "{:?}", start.elapsed());
     // While it is frozen, nothing waits for ever.
     let failure = following.failure().await;
     assert!(failure.error.contains("no answer within 0.5 s"), "{}", failure.error);
@@ -130,10 +134,10 @@ async fn l07_a_restored_server_is_compared_after_a_wait() {
     slapd.stop();
     slapd.restore();
     slapd.start_again();
-    let mut bases = Vec::new();
+    let mut seen = Vec::new();
     let refresh = loop {
         let (_, basis) = following.connected().await;
-        bases.push(basis);
+        seen.push(basis);
         if basis == Basis::WentBack {
             break following.refresh().await;
         }
@@ -141,22 +145,53 @@ async fn l07_a_restored_server_is_compared_after_a_wait() {
         assert!(failure.error.contains("behind the checkpoint: 53"), "{}", failure.error);
         assert!(matches!(failure.disposition, Disposition::Reconnect | Disposition::Resync), "{failure:?}");
     };
-    assert!(bases.contains(&Basis::Checkpoint), "{bases:?}");
+    assert!(seen.contains(&Basis::Checkpoint), "{seen:?}");
     assert!(refresh.complete && refresh.by_dn().contains_key(slapd.dn(MEI).as_str()));
     following.stop().await;
 }
 
 #[tokio::test]
-async fn l12_a_checkpoint_that_the_server_does_not_understand_gives_everything() {
+async fn l12_a_checkpoint_that_is_of_no_use_to_the_server_gives_everything() {
     let slapd = Setup::company().session_log(100).start();
     let (count, _) = Ldap::admin(&slapd).await.count().await;
-    for cookie in ["garbage", "rid=000,csn=20010101000000.000000Z#000000#000#000000"] {
+    for cookie in ["garbage", "rid=000", "rid=000,csn=20010101000000.000000Z#000000#000#000000"] {
         let stored = Stored::default();
         stored.set(Some(Checkpoint { mechanism: Mechanism::Syncrepl, bytes: cookie.into() }));
         let mut following = Following::start_with(connector(settings(&slapd)), stored);
         let refresh = following.refresh().await;
         assert!(refresh.complete, "{cookie}: what is not shown is gone");
         assert_eq!(refresh.images.len(), count, "{cookie}");
+        following.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn l12_deletions_beyond_the_session_log_are_not_lost() {
+    let setups = [
+        Setup::company(),
+        Setup::company().session_log(1),
+        Setup::company().session_log(2),
+        Setup::company().session_log(4),
+    ];
+    for setup in setups {
+        let slapd = setup.start();
+        let admin = Ldap::admin(&slapd).await;
+        let mut following = Following::start(settings(&slapd));
+        following.refresh().await;
+        let stored = following.stop().await;
+        let mut gone = Vec::new();
+        for name in ["uid=finn,ou=people", "uid=bela,ou=people", MEI] {
+            gone.push(id(&admin.id(name).await));
+            admin.delete(name).await;
+            admin.replace("cn=warehouse,ou=groups", "description", &[name]).await;
+        }
+        let mut following = Following::start_with(connector(settings(&slapd)), stored);
+        let refresh = following.refresh().await;
+        let said_deleted: Vec<_> = refresh.deleted.iter().map(|delete| delete.id).collect();
+        for id in gone {
+            let is_absent = refresh.complete && !refresh.named.contains(&id);
+            assert!(is_absent || said_deleted.contains(&id), "{id}: {refresh:?}");
+        }
         following.stop().await;
     }
 }
@@ -220,11 +255,11 @@ fn refresh_done() -> Step {
 async fn scripted(scripts: impl IntoIterator<Item = Script>) -> (ScriptedLdap, Following) {
     let scripts = scripts.into_iter().map(|script| [welcome(), script].concat());
     let server_ = ScriptedLdap::start(scripts).await;
-    let settings = dirherald::connector::settings::ConnectorSettings {
+    let settings = ConnectorSettings {
         urls: vec![server(&server_.url())],
-        base_dn: dirherald::directory::dn::Dn::parse("dc=x").unwrap(),
-        bind: super::following::simple("cn=dirherald,dc=x", "secret"),
-        tls: dirherald::connector::settings::TlsSettings::default(),
+        base_dn: Dn::parse("dc=x").unwrap(),
+        bind: simple("cn=dirherald,dc=x", "secret"),
+        tls: TlsSettings::default(),
     };
     (server_, Following::start(settings))
 }
@@ -239,11 +274,34 @@ async fn a_notice_of_disconnection_is_told_in_the_servers_words() {
     server.go_on();
     let failure = following.failure().await;
     assert!(
-        failure.error.ends_with("the server disconnects: 52 unavailable going down"),
+        failure.error.ends_with("the server disconnects: 52 unavailable (going down)"),
         "{}",
         failure.error
     );
     following.stop().await;
+}
+
+#[tokio::test]
+async fn a_stop_says_goodbye_also_while_nobody_takes_the_batches() {
+    let mut script = vec![entry("dc=x", 1), refresh_done()];
+    for number in 0..20 {
+        script.extend([Step::Wait, entry("dc=x", number)]);
+    }
+    script.push(Step::expect(Operation::Unbind));
+    let (server, mut following) = scripted([script]).await;
+    following.refresh().await;
+    (0..20).for_each(|_| server.go_on());
+    following.stop().await;
+    server.finished(1).await;
+}
+
+#[tokio::test]
+async fn a_connector_whose_batches_nobody_wants_ends() {
+    let script = vec![entry("dc=x", 1), refresh_done(), Step::expect(Operation::Unbind)];
+    let (server, mut following) = scripted([script]).await;
+    following.refresh().await;
+    following.turn_away().await;
+    server.finished(1).await;
 }
 
 #[tokio::test]

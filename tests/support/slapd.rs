@@ -8,202 +8,23 @@
 //!
 //! The server dies with the value, and with the test process if that is killed.
 
+mod process;
+mod setup;
+
 use std::{
-    collections::BTreeSet,
     fs,
-    io::{Read, Write},
-    net::{SocketAddr, TcpStream},
-    os::unix::fs::MetadataExt,
+    io::Write,
+    net::SocketAddr,
     path::{Path, PathBuf},
-    process::{self, Child, Command, Output, Stdio},
-    sync::{
-        OnceLock,
-        atomic::{AtomicU32, Ordering},
-        mpsc,
-    },
-    thread,
-    time::Duration,
+    process::{Child, Command, Output, Stdio},
 };
 
 use tempfile::TempDir;
 
-use super::{ber, certificates, wait};
+use super::wait;
 
-/// The root of the sample company's tree.
-pub const COMPANY: &str = "dc=harbour-vale,dc=example";
-
-/// The dummy member of the sample company's groups that would be empty without; there is no such entry.
-pub const NOBODY: &str = "cn=nobody";
-
-const CONFIGURATION: &str = include_str!("../../fixtures/openldap/slapd.conf.template");
-const SCHEMA: &str = include_str!("../../fixtures/openldap/dirherald-test.schema");
-const COMPANY_LDIF: &str = include_str!("../../fixtures/openldap/company.ldif");
-
-/// How a server is to be.
-#[derive(Debug, Clone)]
-pub struct Setup {
-    base: String,
-    seed: String,
-    overlays: BTreeSet<Overlay>,
-    session_log: Option<u32>,
-    service_limit: ServiceLimit,
-    access: String,
-    server_names: Vec<&'static str>,
-    max_size: u64,
-}
-
-/// An overlay beside syncprov, which is always there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Overlay {
-    /// Deletes and renames are carried into `member`, `owner`, `manager` and their kin, unseen by syncrepl. A
-    /// group that would be empty gets the dummy member.
-    Refint,
-    /// Keeps `memberOf`, and `member` of groupOfNames and groupOfMembers in step with it, unseen by syncrepl.
-    MemberOf,
-}
-
-/// What `cn=dirherald,ou=services` may read in one search.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ServiceLimit {
-    /// Everything: what an administrator has to set up.
-    None,
-    /// This many entries.
-    Entries(u32),
-    /// What the server gives everyone: 500 entries.
-    ServerDefault,
-}
-
-impl Setup {
-    /// The sample company, `fixtures/openldap/company.ldif`, without overlays.
-    pub fn company() -> Self {
-        Self::seeded(COMPANY, COMPANY_LDIF)
-    }
-
-    /// A tree of one's own: `ldif` begins with the entry `base`, and needs `cn=dirherald,ou=services` with
-    /// the password [`Slapd::SERVICE_PASSWORD`] to be read.
-    pub fn seeded(base: &str, ldif: &str) -> Self {
-        Self {
-            base: base.to_owned(),
-            seed: ldif.to_owned(),
-            overlays: BTreeSet::new(),
-            session_log: None,
-            service_limit: ServiceLimit::None,
-            access: String::new(),
-            server_names: vec!["localhost", "127.0.0.1"],
-            max_size: 256 << 20,
-        }
-    }
-
-    /// One more overlay.
-    pub fn with(mut self, overlay: Overlay) -> Self {
-        self.overlays.insert(overlay);
-        self
-    }
-
-    /// syncprov remembers this many changes, deletions among them, until the server stops.
-    pub fn session_log(mut self, changes: u32) -> Self {
-        self.session_log = Some(changes);
-        self
-    }
-
-    /// What the service account may read in one search.
-    pub fn service_limit(mut self, limit: ServiceLimit) -> Self {
-        self.service_limit = limit;
-        self
-    }
-
-    /// An access rule that goes before all others, as slapd.access(5) writes it, without the word `access`.
-    pub fn access(mut self, rule: &str) -> Self {
-        self.access.push_str("access ");
-        self.access.push_str(rule);
-        self.access.push('\n');
-        self
-    }
-
-    /// For whom the server's certificate is valid; `localhost` and `127.0.0.1` unless said otherwise.
-    pub fn server_names(mut self, names: &[&'static str]) -> Self {
-        self.server_names = names.to_vec();
-        self
-    }
-
-    /// The most that the database may hold, in bytes.
-    pub fn max_size(mut self, bytes: u64) -> Self {
-        self.max_size = bytes;
-        self
-    }
-
-    /// Starts the server and waits until it answers.
-    pub fn start(self) -> Slapd {
-        let slapd = self.prepare();
-        slapd.load(|stdin| stdin.write_all(self.seed.as_bytes()));
-        slapd.started()
-    }
-
-    /// Starts a server with what `write` writes as LDIF, for data that should not lie in memory.
-    pub fn start_with(self, write: impl FnOnce(&mut dyn Write) -> std::io::Result<()>) -> Slapd {
-        let slapd = self.prepare();
-        slapd.load(|stdin| write(stdin));
-        slapd.started()
-    }
-
-    fn prepare(&self) -> Slapd {
-        let dir = tempfile::Builder::new().prefix("dirherald-slapd-").tempdir().expect("a directory");
-        fs::create_dir(dir.path().join("db")).expect("a directory for the database");
-        fs::write(dir.path().join("dirherald-test.schema"), SCHEMA).expect("writing the schema");
-        certificates::write(&dir.path().join("tls"), &self.server_names);
-        fs::write(dir.path().join("slapd.conf"), self.configuration(dir.path()))
-            .expect("writing the configuration");
-        Slapd { program: program(dir.path()), dir, base: self.base.clone(), port: 0, running: None }
-    }
-
-    fn configuration(&self, dir: &Path) -> String {
-        let owner = fs::metadata(dir).expect("looking at our own directory");
-        let session_log = self.session_log.map(|changes| format!("syncprov-sessionlog {changes}\n"));
-        let overlays = self.overlays.iter().copied().map(Overlay::configuration);
-        let overlays: String = session_log.into_iter().chain(overlays).collect();
-        let path = dir.to_str().expect("a temporary path in UTF-8");
-        CONFIGURATION
-            .replace("@OVERLAYS@", &overlays)
-            .replace("@LIMITS@", &self.service_limit.configuration())
-            .replace("@ACCESS@", &self.access)
-            .replace("@DIR@", path)
-            .replace("@UID@", &owner.uid().to_string())
-            .replace("@GID@", &owner.gid().to_string())
-            .replace("@SUFFIX@", &self.base)
-            .replace("@ADMIN@", Slapd::ADMIN_PASSWORD)
-            .replace("@MAX_SIZE@", &self.max_size.to_string())
-    }
-}
-
-impl Overlay {
-    fn configuration(self) -> String {
-        match self {
-            Self::Refint => "overlay refint\n\
-                 refint_attributes member uniqueMember owner manager managedBy msExchCoManagedByLink\n\
-                 refint_nothing cn=nobody,@SUFFIX@\n"
-                .to_owned(),
-            Self::MemberOf => ["groupOfNames", "groupOfMembers"]
-                .map(|class| {
-                    format!(
-                        "overlay memberof\nmemberof-group-oc {class}\nmemberof-member-ad member\n\
-                         memberof-memberof-ad memberOf\nmemberof-dangling ignore\nmemberof-refint true\n"
-                    )
-                })
-                .concat(),
-        }
-    }
-}
-
-impl ServiceLimit {
-    fn configuration(self) -> String {
-        let size = match self {
-            Self::None => "unlimited".to_owned(),
-            Self::Entries(count) => count.to_string(),
-            Self::ServerDefault => return String::new(),
-        };
-        format!("limits dn.exact=\"cn=dirherald,ou=services,@SUFFIX@\" size={size} time=unlimited\n")
-    }
-}
+pub use process::process_state;
+pub use setup::{COMPANY, NOBODY, Overlay, ServiceLimit, Setup};
 
 /// A server that runs, or one that was stopped and keeps its data.
 #[derive(Debug)]
@@ -293,7 +114,7 @@ impl Slapd {
     /// Ends the server as an administrator would, data written and clients disconnected.
     pub fn stop(&mut self) {
         let mut child = self.running.take().expect("the server runs");
-        signal("TERM", child.id());
+        process::signal("TERM", child.id());
         wait::until("slapd ends after SIGTERM", || child.try_wait().expect("asking for our own child"));
     }
 
@@ -320,13 +141,13 @@ impl Slapd {
 
     /// Stops the process without ending it (SIGSTOP): connections stay open and nothing is answered.
     pub fn freeze(&self) {
-        signal("STOP", self.pid());
+        process::signal("STOP", self.pid());
         wait::until("slapd is stopped", || (process_state(self.pid()) == Some('T')).then_some(()));
     }
 
     /// Lets a frozen server run on.
     pub fn thaw(&self) {
-        signal("CONT", self.pid());
+        process::signal("CONT", self.pid());
     }
 
     /// Keeps a copy of the data of a server that does not run, for [`restore`](Self::restore).
@@ -386,7 +207,7 @@ impl Slapd {
 
     fn started(mut self) -> Self {
         let (port, child) = wait::until("a free port for slapd", || {
-            let port = next_port();
+            let port = process::next_port();
             self.try_port(port).ok().map(|child| (port, child))
         });
         self.port = port;
@@ -415,7 +236,7 @@ impl Slapd {
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log);
-        let mut child = spawn(command);
+        let mut child = process::spawn(command);
         // slapd writes the file when all listeners are open, or ends.
         let status = wait::until("slapd opens its listeners", || match child.try_wait() {
             Ok(None) => fs::read_to_string(&pid_file).ok().filter(|text| text.ends_with('\n')).map(|_| None),
@@ -423,7 +244,7 @@ impl Slapd {
             Err(error) => panic!("asking for our own child: {error}"),
         });
         let Some(status) = status else {
-            wait::until("slapd answers a bind", || answers(port));
+            wait::until("slapd answers a bind", || process::answers(port));
             return Ok(child);
         };
         let log = self.log();
@@ -449,74 +270,4 @@ pub fn complete(short: &str, base: &str) -> String {
         return short.to_owned();
     }
     format!("{short},{base}")
-}
-
-/// Where slapd is. An AppArmor profile for its path, which Ubuntu brings, would keep it from our directories;
-/// it does not hold for a copy.
-fn program(dir: &Path) -> PathBuf {
-    let installed = ["/usr/sbin/slapd", "/usr/local/sbin/slapd", "/usr/libexec/slapd"]
-        .map(PathBuf::from)
-        .into_iter()
-        .find(|path| path.exists())
-        .expect("slapd is not installed: run `make test`, or install the packages slapd and ldap-utils");
-    if !Path::new("/etc/apparmor.d/usr.sbin.slapd").exists() {
-        return installed;
-    }
-    let copy = dir.join("slapd");
-    fs::copy(installed, &copy).expect("copying slapd");
-    copy
-}
-
-/// A pair of ports below those the system hands out by itself, so that no client's connection sits on them
-/// while a server restarts. Processes begin at different places; within one, each pair is given once a round.
-fn next_port() -> u16 {
-    const FIRST: u32 = 10_000;
-    const PAIRS: u32 = 10_000;
-    static GIVEN: AtomicU32 = AtomicU32::new(0);
-    let place = process::id().wrapping_mul(211).wrapping_add(GIVEN.fetch_add(1, Ordering::Relaxed));
-    u16::try_from(FIRST + 2 * (place % PAIRS)).expect("ports below 30,000")
-}
-
-/// Whether an anonymous bind (RFC 4511, section 4.2) succeeds.
-fn answers(port: u16) -> Option<()> {
-    let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
-    stream.set_read_timeout(Some(Duration::from_secs(5))).ok()?;
-    let bind = ber::tlv(0x60, &[ber::integer(3), ber::octets(""), ber::tlv(0x80, b"")].concat());
-    stream.write_all(&ber::message(1, bind)).ok()?;
-    let expected = ber::message(1, ber::bind_response(0, ""));
-    let mut answer = vec![0; expected.len()];
-    stream.read_exact(&mut answer).ok()?;
-    (answer == expected).then_some(())
-}
-
-/// Starts a process from a thread that lives as long as the tests do: the kernel sends the signal asked for
-/// with `--pdeathsig` when the *thread* that started the process ends.
-fn spawn(command: Command) -> Child {
-    type Order = (Command, mpsc::Sender<std::io::Result<Child>>);
-    static STARTER: OnceLock<mpsc::Sender<Order>> = OnceLock::new();
-    let starter = STARTER.get_or_init(|| {
-        let (orders, inbox) = mpsc::channel::<Order>();
-        thread::spawn(move || {
-            for (mut command, answer) in inbox {
-                // The one who asked waits for the answer.
-                let _ = answer.send(command.spawn());
-            }
-        });
-        orders
-    });
-    let (answer, child) = mpsc::channel();
-    starter.send((command, answer)).expect("the thread that starts processes lives");
-    child.recv().expect("the thread that starts processes answers").expect("starting slapd by setpriv")
-}
-
-/// Through the shell, whose `kill` is built in; the program of that name may be missing.
-fn signal(name: &str, pid: u32) {
-    let status = Command::new("sh").args(["-c", &format!("kill -{name} {pid}")]).status();
-    assert!(status.expect("starting a shell").success(), "sending SIG{name} to {pid}");
-}
-
-/// The letter of proc_pid_stat(5): `T` is stopped, `Z` dead and not yet waited for. `None`: no such process.
-pub fn process_state(pid: u32) -> Option<char> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    stat.rsplit_once(") ")?.1.chars().next()
 }

@@ -11,7 +11,7 @@ use self::content::{Content, Flow, Message, Resumed};
 use super::{Feed, Outlet};
 use crate::{
     connector::{
-        controls::{SyncInfo, SyncState, sync_request},
+        controls::{Cookie, SyncInfo, SyncState, sync_request},
         decode::Entry,
         error::{Answer, Problem, code},
         session::{Event, Search, Session, Stream},
@@ -19,10 +19,7 @@ use crate::{
         timing::Timing,
         wanted::WantedAttributes,
     },
-    directory::{
-        checkpoint::{Checkpoint, Mechanism},
-        dn::Dn,
-    },
+    directory::{checkpoint::Checkpoint, dn::Dn},
 };
 
 /// Follows one search base.
@@ -45,7 +42,7 @@ impl Feed for Syncrepl<'_> {
         from: Option<Checkpoint>,
         outlet: &mut Outlet,
     ) -> Result<(), Problem> {
-        let cookie = from.map(|Checkpoint { mechanism: Mechanism::Syncrepl, bytes }| bytes);
+        let cookie = from.and_then(|checkpoint| Cookie::of(&checkpoint)).map(Cookie::into_bytes);
         let resumed = if cookie.is_some() { Resumed::FromCookie } else { Resumed::FromNothing };
         let mut content = Content::new(resumed, session.identity().cloned());
         let mut stream = session.follow("search", self.search(cookie)).await?;
@@ -54,12 +51,14 @@ impl Feed for Syncrepl<'_> {
             let Some(first) = session.next(&mut stream, until).await? else {
                 return Err(Problem::TimedOut { awaited: "refresh", limit: self.timing.refresh });
             };
-            self.gather(session, &mut stream, &mut content, first).await?;
+            let gathered = self.gather(session, &mut stream, &mut content, first).await;
+            // Also what came before an error: read again later, it would no longer say who did it.
             for batch in content.take_batches() {
                 if outlet.hand_on(batch).await.is_err() {
                     return Ok(());
                 }
             }
+            gathered?;
             session.rested();
         }
     }
@@ -112,17 +111,17 @@ impl Syncrepl<'_> {
             Event::End(answer) => return Err(self.ended(answer, content, session)),
         };
         if item.is_ref() {
-            return content.accept(Message::Reference);
+            return content.refer();
         }
         if item.is_intermediate() {
             return match SyncInfo::read(&item.0)? {
-                Some(info) => content.accept(Message::Info(info)),
+                Some(info) => Ok(content.accept(Message::Info(info))),
                 None => Ok(Flow::Room),
             };
         }
         let sync = SyncState::find(&item.1)?;
         let entry = Entry::decode(item.0, self.wanted)?;
-        content.accept(Message::Entry(sync, entry))
+        Ok(content.accept(Message::Entry(sync, entry)))
     }
 
     /// A search that follows the content ends only when something is wrong.

@@ -48,7 +48,7 @@ pub struct Header {
     /// The whole identifier byte.
     pub tag: u8,
     /// Bytes of identifier and length.
-    pub header: usize,
+    pub own: usize,
     /// Bytes of content.
     pub content: usize,
 }
@@ -62,7 +62,7 @@ impl Header {
         }
         let Some((&first, rest)) = rest.split_first() else { return Ok(None) };
         if first < 0x80 {
-            return Ok(Some(Self { tag, header: 2, content: usize::from(first) }));
+            return Ok(Some(Self { tag, own: 2, content: usize::from(first) }));
         }
         let count = usize::from(first & 0x7f);
         if count == 0 {
@@ -74,12 +74,12 @@ impl Header {
         let Some(length) = rest.get(..count) else { return Ok(None) };
         let length = length.iter().fold(0_u64, |length, &byte| (length << 8) | u64::from(byte));
         let content = usize::try_from(length).map_err(|_| Malformed("a length beyond all memory"))?;
-        Ok(Some(Self { tag, header: 2 + count, content }))
+        Ok(Some(Self { tag, own: 2 + count, content }))
     }
 
     /// Bytes of the whole element.
     pub fn total(self) -> usize {
-        self.header.saturating_add(self.content)
+        self.own.saturating_add(self.content)
     }
 }
 
@@ -101,7 +101,7 @@ impl<'a> Reader<'a> {
             return Ok(None);
         }
         let header = Header::read(self.rest)?.ok_or(CUT_SHORT)?;
-        let content = self.rest.get(header.header..header.total()).ok_or(CUT_SHORT)?;
+        let content = self.rest.get(header.own..header.total()).ok_or(CUT_SHORT)?;
         self.rest = self.rest.get(header.total()..).ok_or(CUT_SHORT)?;
         Ok(Some(Element { tag: header.tag, content }))
     }
@@ -136,14 +136,13 @@ const CUT_SHORT: Malformed = Malformed("an element longer than what holds it");
 
 /// A non-negative INTEGER or ENUMERATED of at most four bytes, which is all that LDAP has.
 pub fn unsigned(content: &[u8]) -> Result<u32, Malformed> {
-    if content.is_empty() || content.len() > 4 {
+    let Some(first) = content.first().filter(|_| content.len() <= 4) else {
         return Err(Malformed("a number of no or more than four bytes"));
-    }
-    let number = content.iter().fold(0_u32, |number, &byte| (number << 8) | u32::from(byte));
-    if number > i32::MAX.unsigned_abs() {
+    };
+    if first & 0x80 != 0 {
         return Err(Malformed("a negative number"));
     }
-    Ok(number)
+    Ok(content.iter().fold(0_u32, |number, &byte| (number << 8) | u32::from(byte)))
 }
 
 /// A BOOLEAN; any value but 0 is true.
@@ -188,11 +187,7 @@ mod tests {
     #[test]
     fn lengths_need_not_be_minimal() {
         let check = |bytes: &[u8], expected: Result<Option<(usize, usize)>, Malformed>| {
-            assert_eq!(
-                Header::read(bytes).map(|h| h.map(|h| (h.header, h.content))),
-                expected,
-                "{bytes:02x?}"
-            );
+            assert_eq!(Header::read(bytes).map(|h| h.map(|h| (h.own, h.content))), expected, "{bytes:02x?}");
         };
         check(&[0x30, 0x05], Ok(Some((2, 5))));
         check(&[0x30, 0x84, 0, 0, 0, 5], Ok(Some((6, 5))));

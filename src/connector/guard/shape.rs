@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{
-    Limits,
+    Answer, Limits,
     ber::{Budget, Element, Header, Malformed, Reader, boolean, tag, unsigned},
 };
 
@@ -46,12 +46,7 @@ pub enum Verdict {
     /// Well-formed, but nobody waits for it: an answer to what was abandoned, or an unknown notice.
     Drop,
     /// The server closes the connection and says why.
-    Disconnected {
-        /// RFC 4511, appendix A.
-        code: u32,
-        /// The server's words.
-        text: String,
-    },
+    Disconnected(Answer),
 }
 
 /// What stands at the beginning of some bytes.
@@ -148,7 +143,7 @@ pub fn frame(bytes: &[u8], limit: usize) -> Result<Scan<&[u8]>, Malformed> {
     if header.content > limit {
         return Err(Malformed("a message beyond the limit"));
     }
-    match bytes.get(header.header..header.total()) {
+    match bytes.get(header.own..header.total()) {
         None => Ok(Scan::Incomplete(header.total())),
         Some(content) => Ok(Scan::Message { length: header.total(), found: content }),
     }
@@ -164,7 +159,7 @@ fn unsolicited(answer: Element<'_>, mut behind: Reader<'_>) -> Result<Verdict, M
     if said.name.or(misplaced) != Some(NOTICE_OF_DISCONNECTION) {
         return Ok(Verdict::Drop);
     }
-    Ok(Verdict::Disconnected { code: said.code, text: said.text.to_owned() })
+    Ok(Verdict::Disconnected(Answer { code: said.code, text: said.text.to_owned() }))
 }
 
 /// The parts of an LDAPResult (RFC 4511, section 4.1.9) that the guard itself reads.

@@ -9,12 +9,12 @@ use crate::connector::error::Problem;
 
 type Question = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// After `interval` of silence the server is asked who we are (RFC 4532); any byte is a sign of life, a
-/// refusal too. After another `interval` of silence it is taken for frozen.
+/// At the end of each `interval` the server is asked who we are (RFC 4532). By the end of the next it must
+/// have sent something; any byte is a sign of life, a refusal too.
 pub struct Heartbeat {
     interval: Duration,
     timer: Pin<Box<Sleep>>,
-    /// Bytes that had come when the timer was set.
+    /// Bytes that had come at the last beat.
     received: u64,
     asked: Option<Question>,
 }
@@ -44,13 +44,13 @@ impl Heartbeat {
 
     /// The interval is over, and `received` bytes have come so far.
     pub fn beat(&mut self, received: u64, ldap: &Ldap) -> Result<(), Problem> {
-        let silent = received == self.received;
-        if silent && self.asked.is_some() {
-            return Err(Problem::Frozen { silence: self.interval * 2 });
-        }
-        if silent {
-            let mut ldap = ldap.clone();
-            self.asked = Some(Box::pin(async move { drop(ldap.extended(WhoAmI).await) }));
+        match self.asked {
+            Some(_) if received == self.received => return Err(Problem::Frozen { silence: self.interval }),
+            Some(_) => (),
+            None => {
+                let mut ldap = ldap.clone();
+                self.asked = Some(Box::pin(async move { drop(ldap.extended(WhoAmI).await) }));
+            }
         }
         self.received = received;
         self.rest();

@@ -14,7 +14,7 @@ use crate::connector::{
     },
 };
 
-/// LDAPMessage { 1, ExtendedRequest { [0] 1.3.6.1.4.1.1466.20037 } }
+/// An LDAPMessage of id 1 with an ExtendedRequest of the name 1.3.6.1.4.1.1466.20037.
 const REQUEST: &[u8] = b"\x30\x1d\x02\x01\x01\x77\x18\x80\x161.3.6.1.4.1.1466.20037";
 const EXTENDED_RESPONSE: u8 = 0x78;
 /// An answer is a code and a sentence.

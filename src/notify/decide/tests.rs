@@ -107,7 +107,7 @@ fn the_table_of_options() {
     check("owner", "object-deleted finance", &["carla: owner"]);
     check("owner", "object-renamed finance", &["carla: owner"]);
     check("owner", "attributes-changed finance", &["carla: owner"]);
-    check("owner", "attributes-changed controlling", &["carla: owner", "Dora@ACME.example: owner"]);
+    check("owner", "attributes-changed controlling", &["carla: owner", "Dora: owner"]);
     check("owner", "member-added orphan bert", &[]);
     check("owner", "manager-added bert carla", &[]);
     check("owner", "object-created anna", &[]);
@@ -169,7 +169,7 @@ fn several_options_each_tell_their_own() {
         "owner removed_members",
         "object-deleted quit; member-removed finance quit because-deleted; \
          member-removed controlling quit because-deleted",
-        &["carla [2, 3]: owner", "Dora@ACME.example [3]: owner", "- quit [2, 3]: removed_members, deleted"],
+        &["carla [2, 3]: owner", "Dora [3]: owner", "- quit [2, 3]: removed_members, deleted"],
     );
     check(
         "owner added_members",
@@ -207,11 +207,7 @@ fn a_listed_address_that_is_told_by_role_sees_the_whole_change_set() {
     check(
         "added_members to=bert@acme.example",
         "member-added finance anna; member-added finance bert; member-added finance dora",
-        &[
-            "anna [1]: added_members",
-            "bert [1, 2, 3]: added_members, recipients",
-            "Dora@ACME.example [3]: added_members",
-        ],
+        &["anna [1]: added_members", "bert [1, 2, 3]: added_members, recipients", "Dora [3]: added_members"],
     );
 }
 
@@ -228,11 +224,7 @@ fn m08_addresses_that_are_missing_or_not_allowed_are_recorded() {
             "- ghost: owner, out-of-scope",
         ],
     );
-    check(
-        "owner domains=acme.example",
-        "member-added controlling bert",
-        &["carla: owner", "Dora@ACME.example: owner"],
-    );
+    check("owner domains=acme.example", "member-added controlling bert", &["carla: owner", "Dora: owner"]);
 }
 
 #[test]
@@ -275,7 +267,7 @@ fn m10_nested_groups_are_expanded_each_person_once() {
         "owner",
         "member-added governed anna",
         &[
-            "Dora@ACME.example: owner via board",
+            "Dora: owner via board",
             "gina: owner via board, owner",
             "bert: owner via board",
             "- eve: owner via board, disabled",
@@ -326,7 +318,7 @@ fn m10_a_group_over_the_limit_is_written_to_at_its_own_address_or_not_at_all() {
             "anna: owner via silent",
             "bert: owner via silent",
             "carla: owner via silent",
-            "Dora@ACME.example: owner via silent",
+            "Dora: owner via silent",
         ],
     );
     check(

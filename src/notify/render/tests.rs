@@ -3,9 +3,12 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::notify::{
-    company::{Company, options, random::case},
-    decide::decide,
+use crate::{
+    directory::dn::Dn,
+    notify::{
+        company::{Company, options, random::case},
+        decide::decide,
+    },
 };
 
 const COMPANY: &str = "
@@ -250,7 +253,8 @@ fn poison(value: &mut serde_json::Value, hostile: &serde_json::Value) {
                     ("old" | "new", serde_json::Value::Array(values)) => values.fill(hostile.clone()),
                     ("dn" | "old_dn", serde_json::Value::String(dn)) => {
                         let tail = dn.split_once(',').unwrap().1.to_owned();
-                        *field = format!("cn={},{tail}", hostile.as_str().unwrap()).into();
+                        // Only what is a DN comes this far: the value is escaped as a server would.
+                        *field = format!("{},{tail}", Dn::of_account(hostile.as_str().unwrap())).into();
                     }
                     _ => poison(field, hostile),
                 }

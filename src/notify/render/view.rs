@@ -7,7 +7,10 @@ use serde::Serialize;
 use super::visible::clipped;
 use crate::{
     change::event::{Actor, AttributeChange, Cause, Change, ChangeEvent, Direction},
-    directory::entry::{EntryKind, EntryRef, Rank},
+    directory::{
+        dn::Dn,
+        entry::{EntryKind, EntryRef, Rank},
+    },
 };
 
 /// Characters of a name, a DN, a value: what is longer is cut, with a count.
@@ -156,7 +159,7 @@ impl EventView {
                 self.groups = Cut::of(last_groups, MOST_NAMES, Named::of);
             }
             Change::ObjectRenamed { old_dn } => {
-                self.renamed = renamed(old_dn.as_str(), event.entry.dn.as_str());
+                self.renamed = renamed(old_dn, &event.entry.dn);
                 self.old_dn = Some(clipped(old_dn.as_str(), LONGEST_DN));
             }
             Change::AttributesChanged { attributes } => {
@@ -193,26 +196,14 @@ impl AttributeView {
 }
 
 /// Whether another name, another place, or both.
-fn renamed(old: &str, new: &str) -> &'static str {
-    let ((old_name, old_place), (new_name, new_place)) = (name_and_place(old), name_and_place(new));
-    match (old_name == new_name, old_place == new_place) {
+fn renamed(old: &Dn, new: &Dn) -> &'static str {
+    let name = |dn: &Dn| (dn.rdn_attribute(), dn.rdn_value());
+    let place = |dn: &Dn| dn.parent().map(|parent| parent.key());
+    match (name(old) == name(new), place(old) == place(new)) {
         (true, false) => "moved",
         (false, false) => "renamed and moved",
         (false | true, true) => "renamed",
     }
-}
-
-/// The first RDN and what stands behind it; a comma after a backslash belongs to the name (RFC 4514).
-fn name_and_place(dn: &str) -> (String, String) {
-    let mut is_escaped = false;
-    let end = dn.chars().position(|c| {
-        let ends = c == ',' && !is_escaped;
-        is_escaped = c == '\\' && !is_escaped;
-        ends
-    });
-    let name = dn.chars().take(end.unwrap_or(usize::MAX)).collect();
-    let place = dn.chars().skip(end.unwrap_or(usize::MAX)).collect();
-    (name, place)
 }
 
 /// `27 July 2026, 14:03 CEST (UTC+02:00)`. An abbreviation that is only a number, or UTC, is not said twice.
@@ -236,13 +227,17 @@ mod tests {
         assert_eq!(local_time(time, &TimeZone::get(zone).unwrap()), expect);
     }
 
+    fn renamed_from(old: &str, new: &str) -> &'static str {
+        renamed(&Dn::parse(old).unwrap(), &Dn::parse(new).unwrap())
+    }
+
     #[test]
     fn a_new_name_is_told_from_a_new_place() {
-        assert_eq!(renamed("cn=a,ou=x,dc=d", "cn=b,ou=x,dc=d"), "renamed");
-        assert_eq!(renamed("cn=a,ou=x,dc=d", "cn=a,ou=y,dc=d"), "moved");
-        assert_eq!(renamed("cn=a,ou=x,dc=d", "cn=b,ou=y,dc=d"), "renamed and moved");
-        assert_eq!(renamed("cn=a\\,b,dc=d", "cn=a\\,c,dc=d"), "renamed");
-        assert_eq!(renamed("cn=A", "cn=a"), "renamed");
+        assert_eq!(renamed_from("cn=a,ou=x,dc=d", "cn=b,ou=x,dc=d"), "renamed");
+        assert_eq!(renamed_from("cn=a,ou=x,dc=d", "cn=a,ou=y,dc=d"), "moved");
+        assert_eq!(renamed_from("cn=a,ou=x,dc=d", "cn=b,ou=y,dc=d"), "renamed and moved");
+        assert_eq!(renamed_from("cn=a\\,b,dc=d", "cn=a\\,c,dc=d"), "renamed");
+        assert_eq!(renamed_from("cn=A", "cn=a"), "renamed");
     }
 
     #[test]

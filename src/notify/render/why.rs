@@ -9,12 +9,14 @@ use super::{
     view::{Cut, Named},
 };
 use crate::{
-    change::event::{Change, ChangeEvent},
+    change::{
+        event::{Change, ChangeEvent},
+        resolve::{Identity, identity},
+    },
     directory::entry::EntryRef,
     notify::{
         notification::{Ground, Via},
         reason::Reason,
-        recipients::EntryKey,
     },
 };
 
@@ -91,24 +93,24 @@ fn drop_indirect(sentences: &mut BTreeMap<Because, BTreeSet<String>>) {
 /// What is owned no longer when all is told.
 #[derive(Default)]
 struct Past {
-    entries: BTreeSet<EntryKey>,
-    owners: BTreeSet<(EntryKey, EntryKey)>,
+    entries: BTreeSet<Identity>,
+    owners: BTreeSet<(Identity, Identity)>,
 }
 
 impl Past {
     fn of<'a>(events: impl Iterator<Item = &'a ChangeEvent>) -> Self {
         let mut past = Self::default();
         for event in events {
-            let entry = EntryKey::of(&event.entry);
+            let entry = identity(&event.entry);
             match &event.change {
                 Change::ObjectDeleted { .. } => {
                     past.entries.insert(entry);
                 }
                 Change::OwnerRemoved { owner, .. } => {
-                    past.owners.insert((entry, EntryKey::of(owner)));
+                    past.owners.insert((entry, identity(owner)));
                 }
                 Change::OwnerAdded { owner, .. } => {
-                    past.owners.remove(&(entry, EntryKey::of(owner)));
+                    past.owners.remove(&(entry, identity(owner)));
                 }
                 Change::MemberAdded { .. }
                 | Change::MemberRemoved { .. }
@@ -122,15 +124,15 @@ impl Past {
     }
 
     fn has(&self, entry: &EntryRef, owner: Option<&EntryRef>) -> bool {
-        let entry = EntryKey::of(entry);
+        let entry = identity(entry);
         self.entries.contains(&entry)
-            || owner.is_some_and(|owner| self.owners.contains(&(entry, EntryKey::of(owner))))
+            || owner.is_some_and(|owner| self.owners.contains(&(entry, identity(owner))))
     }
 }
 
 /// Whether both are the same entry.
 pub(super) fn is_same(entry: &EntryRef, other: Option<&EntryRef>) -> bool {
-    other.is_some_and(|other| EntryKey::of(entry) == EntryKey::of(other))
+    other.is_some_and(|other| identity(entry) == identity(other))
 }
 
 /// The group that stands between a reader and what an option says of them; also one that is written to in

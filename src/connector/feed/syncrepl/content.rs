@@ -18,17 +18,16 @@ use crate::{
     },
 };
 
-/// A batch is full when it has so many readings, or so many bytes.
+/// A batch is full when it has so many readings, or so many bytes. Some batches are always under way: one
+/// being filled, one being stored, and what the channel between them holds.
 const MAX_READINGS: usize = 1024;
-const MAX_BYTES: usize = 4 << 20;
+const MAX_BYTES: usize = 1 << 20;
 
 /// One message of the search.
 #[derive(Debug)]
 pub enum Message {
     /// With its sync state control.
     Entry(SyncState, Entry),
-    /// A part of the tree that lies elsewhere.
-    Reference,
     /// A sync info message.
     Info(SyncInfo),
 }
@@ -77,8 +76,6 @@ enum Stage {
 #[derive(Debug, Default)]
 struct Refresh {
     cookie: Option<Cookie>,
-    /// A part of the tree was not shown: what is absent may exist.
-    partial: bool,
     /// What is absent does not exist: said at the end of a present phase.
     absence_said: bool,
 }
@@ -111,15 +108,21 @@ impl Content {
     }
 
     /// Takes in the next message.
-    pub fn accept(&mut self, message: Message) -> Result<Flow, Problem> {
+    pub fn accept(&mut self, message: Message) -> Flow {
         match mem::replace(&mut self.stage, Stage::Persist) {
             Stage::Asked => {
                 self.close(Phase::RefreshBegins);
                 self.refresh(Refresh::default(), message)
             }
             Stage::Refresh(refresh) => self.refresh(refresh, message),
-            Stage::Persist => Ok(self.persist(message)),
+            Stage::Persist => self.persist(message),
         }
+    }
+
+    /// A part of the tree lies elsewhere. During a refresh that part was not shown: what is absent may exist
+    /// all the same, and no end of the refresh is to be believed.
+    pub fn refer(&self) -> Result<Flow, Problem> {
+        if self.is_refreshing() { Err(Problem::Referral) } else { Ok(self.flow()) }
     }
 
     /// The batches so far, in order.
@@ -130,52 +133,44 @@ impl Content {
         mem::take(&mut self.ready)
     }
 
-    fn refresh(&mut self, mut refresh: Refresh, message: Message) -> Result<Flow, Problem> {
+    fn refresh(&mut self, mut refresh: Refresh, message: Message) -> Flow {
+        let mut done = false;
         match message {
             Message::Entry(sync, entry) => self.read_refreshed(&sync, entry),
-            Message::Reference => refresh.partial = true,
             Message::Info(SyncInfo::NewCookie(cookie)) => refresh.cookie = Some(cookie),
             Message::Info(SyncInfo::Present { ids, cookie: _ }) => self.read_present(ids),
             Message::Info(SyncInfo::Deleted { ids, cookie }) => self.read_deleted(ids, cookie.as_ref()),
-            Message::Info(SyncInfo::RefreshPresent { cookie, done }) => {
+            Message::Info(SyncInfo::RefreshPresent { cookie, done: is_last }) => {
                 refresh.cookie = cookie.or(refresh.cookie);
-                self.say_absence(&mut refresh)?;
-                if done {
-                    return self.end(refresh);
-                }
+                self.say_absence(&mut refresh);
+                done = is_last;
             }
-            Message::Info(SyncInfo::RefreshDelete { cookie, done }) => {
+            Message::Info(SyncInfo::RefreshDelete { cookie, done: is_last }) => {
                 refresh.cookie = cookie.or(refresh.cookie);
-                if done {
-                    return self.end(refresh);
-                }
+                done = is_last;
             }
         }
+        if done {
+            return self.end(refresh);
+        }
         self.stage = Stage::Refresh(refresh);
-        Ok(self.flow())
+        self.flow()
     }
 
     /// "These and no others": what was neither shown nor named since the refresh began is gone.
-    fn say_absence(&mut self, refresh: &mut Refresh) -> Result<(), Problem> {
-        if refresh.partial {
-            return Err(Problem::Referral);
-        }
+    fn say_absence(&mut self, refresh: &mut Refresh) {
         self.readings.push(Reading::PresentSet(PresentSet { ids: Vec::new(), complete: true }));
         refresh.absence_said = true;
-        Ok(())
     }
 
-    fn end(&mut self, mut refresh: Refresh) -> Result<Flow, Problem> {
-        if refresh.partial {
-            return Err(Problem::Referral);
-        }
+    fn end(&mut self, mut refresh: Refresh) -> Flow {
         if self.resumed == Resumed::FromNothing && !refresh.absence_said {
-            self.say_absence(&mut refresh)?;
+            self.say_absence(&mut refresh);
         }
         self.checkpoint = refresh.cookie.as_ref().and_then(Cookie::checkpoint);
         self.close(Phase::RefreshEnds);
         self.stage = Stage::Persist;
-        Ok(Flow::Full)
+        Flow::Full
     }
 
     fn read_refreshed(&mut self, sync: &SyncState, entry: Entry) {
@@ -203,11 +198,10 @@ impl Content {
                 self.read_deleted(ids, cookie.as_ref());
                 cookie
             }
-            // Ends of phases and existing entries mean nothing once the refresh is over; a referral neither.
+            // Ends of phases and existing entries mean nothing once the refresh is over.
             Message::Info(
                 SyncInfo::RefreshDelete { .. } | SyncInfo::RefreshPresent { .. } | SyncInfo::Present { .. },
-            )
-            | Message::Reference => None,
+            ) => None,
         };
         if let Some(checkpoint) = cookie.as_ref().and_then(Cookie::checkpoint) {
             self.checkpoint = Some(checkpoint);
@@ -236,7 +230,9 @@ impl Content {
         if about_this_change { actor(modifier, self.ourselves.as_ref()) } else { None }
     }
 
-    /// `false`: there is no name to hand it on under.
+    /// `false`: its name is no DN, which no server should send; there is nothing to hand it on under. The
+    /// entry is passed over with a warning: an error would come again with every connection, and stop
+    /// everything else.
     fn read_image(&mut self, id: EntryId, entry: Entry, origin: Origin) -> bool {
         let dn = match entry.dn {
             Ok(dn) => dn,

@@ -1,0 +1,187 @@
+//! How a server is to be, and its configuration from that.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    io::{self, Write},
+    os::unix::fs::MetadataExt,
+    path::Path,
+};
+
+use super::{super::certificates, Slapd, process};
+
+/// The root of the sample company's tree.
+pub const COMPANY: &str = "dc=harbour-vale,dc=example";
+
+/// The dummy member of the sample company's groups that would be empty without; there is no such entry.
+pub const NOBODY: &str = "cn=nobody";
+
+const CONFIGURATION: &str = include_str!("../../../fixtures/openldap/slapd.conf.template");
+const SCHEMA: &str = include_str!("../../../fixtures/openldap/dirherald-test.schema");
+const COMPANY_LDIF: &str = include_str!("../../../fixtures/openldap/company.ldif");
+
+/// How a server is to be.
+#[derive(Debug, Clone)]
+pub struct Setup {
+    base: String,
+    seed: String,
+    overlays: BTreeSet<Overlay>,
+    session_log: Option<u32>,
+    service_limit: ServiceLimit,
+    access: String,
+    server_names: Vec<&'static str>,
+    max_size: u64,
+}
+
+/// An overlay beside syncprov, which is always there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Overlay {
+    /// Deletes and renames are carried into `member`, `owner`, `manager` and their kin, unseen by syncrepl. A
+    /// group that would be empty gets the dummy member.
+    Refint,
+    /// Keeps `memberOf`, and `member` of groupOfNames and groupOfMembers in step with it, unseen by syncrepl.
+    MemberOf,
+}
+
+/// What `cn=dirherald,ou=services` may read in one search.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ServiceLimit {
+    /// Everything: what an administrator has to set up.
+    None,
+    /// This many entries.
+    Entries(u32),
+    /// What the server gives everyone: 500 entries.
+    ServerDefault,
+}
+
+impl Setup {
+    /// The sample company, `fixtures/openldap/company.ldif`, without overlays.
+    pub fn company() -> Self {
+        Self::seeded(COMPANY, COMPANY_LDIF)
+    }
+
+    /// A tree of one's own: `ldif` begins with the entry `base`, and needs `cn=dirherald,ou=services` with
+    /// the password [`Slapd::SERVICE_PASSWORD`] to be read.
+    pub fn seeded(base: &str, ldif: &str) -> Self {
+        Self {
+            base: base.to_owned(),
+            seed: ldif.to_owned(),
+            overlays: BTreeSet::new(),
+            session_log: None,
+            service_limit: ServiceLimit::None,
+            access: String::new(),
+            server_names: vec!["localhost", "127.0.0.1"],
+            max_size: 256 << 20,
+        }
+    }
+
+    /// One more overlay.
+    pub fn with(mut self, overlay: Overlay) -> Self {
+        self.overlays.insert(overlay);
+        self
+    }
+
+    /// syncprov remembers this many changes, deletions among them, until the server stops.
+    pub fn session_log(mut self, changes: u32) -> Self {
+        self.session_log = Some(changes);
+        self
+    }
+
+    /// What the service account may read in one search.
+    pub fn service_limit(mut self, limit: ServiceLimit) -> Self {
+        self.service_limit = limit;
+        self
+    }
+
+    /// An access rule that goes before all others, as slapd.access(5) writes it, without the word `access`.
+    pub fn access(mut self, rule: &str) -> Self {
+        self.access.push_str("access ");
+        self.access.push_str(rule);
+        self.access.push('\n');
+        self
+    }
+
+    /// For whom the server's certificate is valid; `localhost` and `127.0.0.1` unless said otherwise.
+    pub fn server_names(mut self, names: &[&'static str]) -> Self {
+        self.server_names = names.to_vec();
+        self
+    }
+
+    /// The most that the database may hold, in bytes.
+    pub fn max_size(mut self, bytes: u64) -> Self {
+        self.max_size = bytes;
+        self
+    }
+
+    /// Starts the server and waits until it answers.
+    pub fn start(self) -> Slapd {
+        let slapd = self.prepare();
+        slapd.load(|stdin| stdin.write_all(self.seed.as_bytes()));
+        slapd.started()
+    }
+
+    /// Starts a server with what `write` writes as LDIF, for data that should not lie in memory.
+    pub fn start_with(self, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Slapd {
+        let slapd = self.prepare();
+        slapd.load(|stdin| write(stdin));
+        slapd.started()
+    }
+
+    fn prepare(&self) -> Slapd {
+        let dir = tempfile::Builder::new().prefix("dirherald-slapd-").tempdir().expect("a directory");
+        fs::create_dir(dir.path().join("db")).expect("a directory for the database");
+        fs::write(dir.path().join("dirherald-test.schema"), SCHEMA).expect("writing the schema");
+        certificates::write(&dir.path().join("tls"), &self.server_names);
+        fs::write(dir.path().join("slapd.conf"), self.configuration(dir.path()))
+            .expect("writing the configuration");
+        Slapd { program: process::program(dir.path()), dir, base: self.base.clone(), port: 0, running: None }
+    }
+
+    fn configuration(&self, dir: &Path) -> String {
+        let owner = fs::metadata(dir).expect("looking at our own directory");
+        let session_log = self.session_log.map(|changes| format!("syncprov-sessionlog {changes}\n"));
+        let overlays = self.overlays.iter().copied().map(Overlay::configuration);
+        let overlays: String = session_log.into_iter().chain(overlays).collect();
+        let path = dir.to_str().expect("a temporary path in UTF-8");
+        CONFIGURATION
+            .replace("@OVERLAYS@", &overlays)
+            .replace("@LIMITS@", &self.service_limit.configuration())
+            .replace("@ACCESS@", &self.access)
+            .replace("@DIR@", path)
+            .replace("@UID@", &owner.uid().to_string())
+            .replace("@GID@", &owner.gid().to_string())
+            .replace("@SUFFIX@", &self.base)
+            .replace("@ADMIN@", Slapd::ADMIN_PASSWORD)
+            .replace("@MAX_SIZE@", &self.max_size.to_string())
+    }
+}
+
+impl Overlay {
+    fn configuration(self) -> String {
+        match self {
+            Self::Refint => "overlay refint\n\
+                 refint_attributes member uniqueMember owner manager managedBy msExchCoManagedByLink\n\
+                 refint_nothing cn=nobody,@SUFFIX@\n"
+                .to_owned(),
+            Self::MemberOf => ["groupOfNames", "groupOfMembers"]
+                .map(|class| {
+                    format!(
+                        "overlay memberof\nmemberof-group-oc {class}\nmemberof-member-ad member\n\
+                         memberof-memberof-ad memberOf\nmemberof-dangling ignore\nmemberof-refint true\n"
+                    )
+                })
+                .concat(),
+        }
+    }
+}
+
+impl ServiceLimit {
+    fn configuration(self) -> String {
+        let size = match self {
+            Self::None => "unlimited".to_owned(),
+            Self::Entries(count) => count.to_string(),
+            Self::ServerDefault => return String::new(),
+        };
+        format!("limits dn.exact=\"cn=dirherald,ou=services,@SUFFIX@\" size={size} time=unlimited\n")
+    }
+}
