@@ -15,9 +15,10 @@ pub enum LogFormat {
 }
 
 /// Log lines of `level` and above go to standard error from now on; those of libraries only as warnings,
-/// because they may carry what we never log.
+/// because they may carry what we never log. The LDAP crate quotes messages in its
+/// warnings and is silent.
 pub fn start(format: LogFormat, level: Level) {
-    let filter = EnvFilter::new(format!("warn,dirherald={level}"));
+    let filter = EnvFilter::new(format!("warn,ldap3=off,dirherald={level}"));
     let lines = fmt().with_env_filter(filter).with_writer(stderr).with_target(false);
     match format {
         LogFormat::Text => lines.with_ansi(stderr().is_terminal()).init(),
