@@ -1,6 +1,7 @@
 //! The command line: one file for each subcommand.
 
 mod check;
+mod demo;
 mod events;
 mod outbox;
 mod output;
@@ -53,6 +54,8 @@ enum Command {
     Outbox(outbox::OutboxCommand),
     /// Say of each store how it stands, whether or not the daemon runs
     Status(Listing),
+    /// See it all at work on a throw-away OpenLDAP; needs no configuration
+    Demo(demo::DemoArguments),
 }
 
 /// Which stores a command is about.
@@ -179,6 +182,9 @@ pub enum CommandError {
         #[source]
         source: MailerError,
     },
+    /// The demo.
+    #[error(transparent)]
+    Demo(demo::DemoError),
     /// The test mail did not leave.
     #[error(transparent)]
     TestMail(#[from] test_mail::TestMailError),
@@ -214,6 +220,7 @@ impl CommandError {
             | Self::Connector(_)
             | Self::Mailer { .. }
             | Self::TestMail(_)
+            | Self::Demo(_)
             | Self::NoSuchMessage { .. }
             | Self::System { .. }
             | Self::Output(_) => Exit::Failed,
@@ -256,14 +263,15 @@ pub fn main(arguments: Arguments) -> Exit {
 
 fn carry_out(arguments: Arguments) -> Result<Exit, CommandError> {
     let file = arguments.config;
-    let config = load(&file)?;
+    let config = || load(&file);
     match arguments.command {
-        Command::Run => block_on(run::run(config)),
-        Command::Check(choice) => block_on(check::check(&file, &config, &choice)),
-        Command::TestMail(arguments) => block_on(test_mail::test_mail(&config, &arguments)),
-        Command::Events(arguments) => events::events(&config, &arguments),
-        Command::Outbox(command) => outbox::outbox(&config, &command),
-        Command::Status(listing) => status::status(&config, &listing),
+        Command::Run => block_on(run::run(config()?)),
+        Command::Check(choice) => block_on(check::check(&file, &config()?, &choice)),
+        Command::TestMail(arguments) => block_on(test_mail::test_mail(&config()?, &arguments)),
+        Command::Events(arguments) => events::events(&config()?, &arguments),
+        Command::Outbox(command) => outbox::outbox(&config()?, &command),
+        Command::Status(listing) => status::status(&config()?, &listing),
+        Command::Demo(arguments) => block_on(demo::run(arguments)),
     }
 }
 

@@ -11,4 +11,16 @@ mod rig;
 mod connector;
 
 #[cfg(test)]
+mod demo;
+
+#[cfg(test)]
 mod commands;
+
+#[cfg(test)]
+mod options;
+
+#[cfg(test)]
+mod cases;
+
+#[cfg(test)]
+mod outbox_smtp;

@@ -1,9 +1,5 @@
 //! The mailer against a scripted mail server.
 
-mod support {
-    pub mod smtp;
-}
-
 use std::{error::Error as _, path::PathBuf, sync::Arc, time::Duration};
 
 use dirherald::{
@@ -15,7 +11,8 @@ use dirherald::{
     },
 };
 use secrecy::SecretString;
-use support::smtp::{At, Fault, Protection, SmtpOptions, SmtpServer};
+
+use crate::support::smtp::{At, Fault, Protection, SmtpOptions, SmtpServer};
 
 const ADA: &str = "ada@acme.example";
 const BOB: &str = "bob@acme.example";

@@ -187,6 +187,21 @@ impl Reader {
             .during("read events")
     }
 
+    /// How much is stored and on its way to be told: findings, change sets, notifications and messages that
+    /// wait for their next stage. 0: whoever had to be told was, or will not be.
+    pub fn in_hand(&self) -> Result<u64, DbError> {
+        self.connection
+            .query_row(
+                "SELECT (SELECT count(*) FROM finding)
+                      + (SELECT count(*) FROM change_set WHERE dispatched_at IS NULL)
+                      + (SELECT count(*) FROM notification WHERE message IS NULL)
+                      + (SELECT count(*) FROM message WHERE due_at IS NOT NULL)",
+                [],
+                |row| count_at(row, 0),
+            )
+            .during("count what is in hand")
+    }
+
     /// Oldest first.
     pub fn messages(&self, store: Option<&str>) -> Result<Vec<MessageRow>, DbError> {
         self.connection

@@ -27,7 +27,11 @@ use tokio::{
     time::timeout,
 };
 
-use super::{slapd::Slapd, smtp::SmtpServer, wait};
+use super::{
+    slapd::{Slapd, signal},
+    smtp::SmtpServer,
+    wait,
+};
 
 /// The store of [`Site::new`].
 pub const STORE: &str = "company";
@@ -265,10 +269,7 @@ impl Daemon {
 
     /// Sends a signal, `"HUP"` for example.
     pub fn signal(&self, name: &str) {
-        // The shell's kill is built in; the program of that name may be missing.
-        let script = format!("kill -{name} {}", self.pid());
-        let status = std::process::Command::new("sh").args(["-c", &script]).status();
-        assert!(status.expect("starting a shell").success(), "sending SIG{name}");
+        signal(name, self.pid());
     }
 
     /// Ends it as an administrator would; it must end in time and with success.
@@ -284,13 +285,6 @@ impl Daemon {
     pub async fn kill(self) {
         let mut child = self.child.into_inner().expect("no look at it panics");
         child.kill().await.expect("killing our own child");
-    }
-
-    /// Waits for it to end by itself and gives the exit code.
-    pub async fn ended(self) -> i32 {
-        let mut child = self.child.into_inner().expect("no look at it panics");
-        let status = timeout(wait::PATIENCE, child.wait()).await.expect("dirherald ends");
-        status.expect("waiting for our own child").code().expect("an exit code")
     }
 }
 

@@ -4,6 +4,8 @@ pub mod ber;
 pub mod certificates;
 pub mod daemon;
 pub mod ldap;
+pub mod mail;
+pub mod proxy;
 pub mod scripted_ldap;
 pub mod slapd;
 pub mod smtp;

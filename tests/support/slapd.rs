@@ -23,7 +23,7 @@ use tempfile::TempDir;
 
 use super::wait;
 
-pub use process::process_state;
+pub use process::{process_state, signal};
 pub use setup::{COMPANY, NOBODY, Overlay, ServiceLimit, Setup};
 
 /// A server that runs, or one that was stopped and keeps its data.
@@ -114,7 +114,7 @@ impl Slapd {
     /// Ends the server as an administrator would, data written and clients disconnected.
     pub fn stop(&mut self) {
         let mut child = self.running.take().expect("the server runs");
-        process::signal("TERM", child.id());
+        signal("TERM", child.id());
         wait::until("slapd ends after SIGTERM", || child.try_wait().expect("asking for our own child"));
     }
 
@@ -141,13 +141,13 @@ impl Slapd {
 
     /// Stops the process without ending it (SIGSTOP): connections stay open and nothing is answered.
     pub fn freeze(&self) {
-        process::signal("STOP", self.pid());
+        signal("STOP", self.pid());
         wait::until("slapd is stopped", || (process_state(self.pid()) == Some('T')).then_some(()));
     }
 
     /// Lets a frozen server run on.
     pub fn thaw(&self) {
-        process::signal("CONT", self.pid());
+        signal("CONT", self.pid());
     }
 
     /// Keeps a copy of the data of a server that does not run, for [`restore`](Self::restore).

@@ -219,13 +219,18 @@ impl SmtpServer {
         self.mails()
     }
 
+    /// Waits until what was accepted so far is as it should be.
+    pub async fn wait_for_mails(&self, what: &str, mut done: impl FnMut(&[Mail]) -> bool) {
+        self.wait_until(what, |record| done(&record.mails)).await;
+    }
+
     /// Waits until a client sent a line that begins with `command`.
     pub async fn wait_for_command(&self, command: &str) {
         let sent = |record: &Record| record.commands.iter().any(|line| line.starts_with(command));
         self.wait_until(command, sent).await;
     }
 
-    async fn wait_until(&self, what: &str, done: impl Fn(&Record) -> bool) {
+    async fn wait_until(&self, what: &str, done: impl FnMut(&Record) -> bool) {
         let mut record = self.shared.record.subscribe();
         let waited = tokio::time::timeout(PATIENCE, record.wait_for(done)).await.map(|found| found.is_ok());
         assert_eq!(waited, Ok(true), "{what} did not come within {PATIENCE:?}: {:#?}", self.commands());

@@ -6,7 +6,7 @@ use super::report::Section;
 use crate::{
     config::{StoreKind, StoreSettings, Watch},
     connector::{
-        Answer, Connector, ConnectorError, Disposition, Probe, Problem, ServerKind, SizeLimit, Timing,
+        Answer, Completeness, Connector, ConnectorError, Disposition, Probe, Problem, ServerKind, Timing,
         settings::{ConnectorSettings, ServerUrl},
     },
 };
@@ -30,12 +30,13 @@ async fn server(settings: &StoreSettings, url: &ServerUrl) -> Section {
     let mut section = Section::default();
     match connector.probe(settings.schema.members()).await {
         Ok(probe) => describe(&probe, settings, url, &mut section),
-        Err(error) => unreachable(&error, &mut section),
+        Err(error) => failed(&error, &mut section),
     }
     section
 }
 
-fn unreachable(error: &ConnectorError, section: &mut Section) {
+/// The words and the advice that the daemon would have for it.
+fn failed(error: &ConnectorError, section: &mut Section) {
     let advice = match error.disposition() {
         Disposition::RetrySlowly { advice } | Disposition::Stop { advice } => advice,
         Disposition::Reconnect | Disposition::Resync => {
@@ -50,10 +51,10 @@ fn describe(probe: &Probe, settings: &StoreSettings, url: &ServerUrl, section: &
     section.fact("kind", kind(probe, settings));
     let account = probe.identity.as_ref().map_or("anonymous", |dn| dn.as_str());
     section.fact("account", account);
-    feed(probe, settings, section);
+    feed(probe, settings, url, section);
     match &probe.base_refused {
-        Some(answer) => base_refused(answer, settings, section),
-        None => rights(probe, section),
+        Some(answer) => failed(&base_refused(answer, settings, url), section),
+        None => rights(probe, url, section),
     }
 }
 
@@ -81,10 +82,10 @@ fn kind(probe: &Probe, settings: &StoreSettings) -> String {
     format!("{}{vendor}: {why}", kind.as_str())
 }
 
-fn feed(probe: &Probe, settings: &StoreSettings, section: &mut Section) {
+fn feed(probe: &Probe, settings: &StoreSettings, url: &ServerUrl, section: &mut Section) {
     let hides_root = probe.supported_controls.is_empty() && probe.naming_contexts.is_empty();
     if !probe.offers_sync && !hides_root {
-        return blocked(&Problem::SyncUnavailable(None), section);
+        return failed(&ConnectorError::new(url.clone(), Problem::SyncUnavailable(None)), section);
     }
     let why = match settings.watch {
         Watch::Syncrepl => "as configured",
@@ -99,22 +100,13 @@ fn feed(probe: &Probe, settings: &StoreSettings, section: &mut Section) {
     section.fact("bell", "syncrepl: the feed itself says at once when something changed");
 }
 
-/// The words that the daemon would have for it.
-fn blocked(problem: &Problem, section: &mut Section) {
-    let advice = match problem.disposition() {
-        Disposition::RetrySlowly { advice } | Disposition::Stop { advice } => Some(advice),
-        Disposition::Reconnect | Disposition::Resync => None,
-    };
-    section.problem(problem.to_string(), advice.as_deref());
-}
-
-fn base_refused(answer: &Answer, settings: &StoreSettings, section: &mut Section) {
+fn base_refused(answer: &Answer, settings: &StoreSettings, url: &ServerUrl) -> ConnectorError {
     let base = settings.connector.base_dn.to_string();
     let answer = (answer.code != SUCCESS).then(|| answer.clone());
-    blocked(&Problem::BaseUnreadable { base, answer }, section);
+    ConnectorError::new(url.clone(), Problem::BaseUnreadable { base, answer })
 }
 
-fn rights(probe: &Probe, section: &mut Section) {
+fn rights(probe: &Probe, url: &ServerUrl, section: &mut Section) {
     let (mut may, mut may_not) = (vec!["the base"], Vec::new());
     let mut sort = |visible: bool, what| if visible { may.push(what) } else { may_not.push(what) };
     sort(probe.entry_uuid_visible, "entryUUID");
@@ -124,36 +116,26 @@ fn rights(probe: &Probe, section: &mut Section) {
     }
     if !may_not.is_empty() {
         section.problem(
-            format!("the account may not read {}", may_not.join(", ")),
+            format!("{url}: the account may not read {}", may_not.join(", ")),
             Some("give it read access to all attributes below the base, the operational ones included"),
         );
     }
-    let limit = match &probe.size_limit {
-        SizeLimit::None => "any number of entries at once",
-        SizeLimit::AboveContent => "a limited number of entries at once, more than there are now",
-        SizeLimit::Hides { .. } => "fewer entries at once than there are",
-    };
-    section.fact("may read", format!("{}; {limit}", may.join(", ")));
+    section.fact("may read", may.join(", "));
     if probe.members_visible.is_none() {
         section.fact("may read", "no group with members is to be seen");
     }
-    limits(probe, section);
-}
-
-/// A limit that does no harm yet will do so when the tree grows, without a word beforehand.
-fn limits(probe: &Probe, section: &mut Section) {
-    let (what, who) = match &probe.size_limit {
-        SizeLimit::None => return,
-        SizeLimit::Hides { who } => ("the server shows the account only a part of the tree", who.clone()),
-        SizeLimit::AboveContent => {
-            let who = probe.identity.as_ref().map(|dn| format!("dn.exact=\"{dn}\""));
-            ("the server will show only a part of the tree once it has grown", who.unwrap_or("*".to_owned()))
+    match &probe.completeness {
+        Completeness::Whole { entries } => {
+            section.fact("may read", format!("{entries} entries; no limit hides any"));
         }
-    };
-    section.problem(
-        what,
-        Some(&format!(
-            "raise the limits of the account on the database: olcLimits: {who} size=unlimited time=unlimited"
-        )),
-    );
+        Completeness::CutOff { entries, answer, who } => {
+            section.fact("may read", format!("{entries} entries in one search, and there are more"));
+            let problem = Problem::LimitReached { answer: answer.clone(), who: who.clone() };
+            failed(&ConnectorError::new(url.clone(), problem), section);
+        }
+        Completeness::Nothing => section.problem(
+            format!("{url}: the tree below the base cannot be searched"),
+            Some("give the account search access to the base and all that lies below it"),
+        ),
+    }
 }

@@ -1,0 +1,133 @@
+//! How the demo looks: at most 80 columns, colour on a terminal only.
+
+use std::{
+    env,
+    io::{self, IsTerminal, Stdout, Write, stdout},
+};
+
+/// Columns.
+const WIDTH: usize = 80;
+const INDENT: usize = 4;
+const NAME: usize = 18;
+const OPTION: usize = 17;
+
+/// Who was told, and why.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Told {
+    /// The person.
+    pub name: String,
+    /// Which options did it.
+    pub options: Vec<String>,
+    /// What the mail says about it.
+    pub because: Vec<String>,
+}
+
+/// Standard output.
+#[derive(Debug)]
+pub(super) struct Page {
+    out: Stdout,
+    styled: bool,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Style {
+    Strong,
+    Quiet,
+    Marked,
+}
+
+impl Style {
+    /// ECMA-48, section 8.3.117.
+    fn code(self) -> &'static str {
+        match self {
+            Self::Strong => "\x1b[1m",
+            Self::Quiet => "\x1b[2m",
+            Self::Marked => "\x1b[36m",
+        }
+    }
+}
+
+impl Page {
+    pub(super) fn new() -> Self {
+        // https://no-color.org
+        let unwanted = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        let out = stdout();
+        let styled = out.is_terminal() && !unwanted;
+        Self { out, styled }
+    }
+
+    /// Lines as they are; the empty text is an empty line.
+    pub(super) fn say(&self, text: &str) -> io::Result<()> {
+        writeln!(&self.out, "{text}")
+    }
+
+    /// A line that begins something.
+    pub(super) fn heading(&self, text: &str) -> io::Result<()> {
+        self.say(&format!("\n{}", self.style(Style::Strong, text)))
+    }
+
+    /// A line beside the point.
+    pub(super) fn aside(&self, text: &str) -> io::Result<()> {
+        for line in wrap(text, WIDTH - INDENT) {
+            self.say(&format!("{:INDENT$}{}", "", self.style(Style::Quiet, &line)))?;
+        }
+        Ok(())
+    }
+
+    /// One row for each person, more lines where one is not enough.
+    pub(super) fn told(&self, told: &Told) -> io::Result<()> {
+        let because: Vec<String> =
+            told.because.iter().flat_map(|words| wrap(words, WIDTH - INDENT - NAME - OPTION)).collect();
+        for line in 0..because.len().max(told.options.len()).max(1) {
+            let name = if line == 0 { told.name.as_str() } else { "" };
+            let option = told.options.get(line).map_or("", String::as_str);
+            let option = self.style(Style::Marked, &format!("{option:OPTION$}"));
+            let because = because.get(line).map_or("", String::as_str);
+            self.say(format!("{:INDENT$}{name:NAME$}{option}{because}", "").trim_end())?;
+        }
+        Ok(())
+    }
+
+    /// Something quoted, with a bar before each line.
+    pub(super) fn quote(&self, text: &str) -> io::Result<()> {
+        let bar = self.style(Style::Quiet, "│");
+        for line in text.lines() {
+            self.say(format!("{bar} {line}").trim_end())?;
+        }
+        Ok(())
+    }
+
+    fn style(&self, style: Style, text: &str) -> String {
+        if self.styled { format!("{}{text}\x1b[0m", style.code()) } else { text.to_owned() }
+    }
+}
+
+/// Lines of at most `width` characters; a longer word stands alone.
+fn wrap(text: &str, width: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split_whitespace() {
+        match lines.last_mut() {
+            Some(line) if line.chars().count() + 1 + word.chars().count() <= width => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_broken_between_words() {
+        let check = |text: &str, expected: &[&str]| assert_eq!(wrap(text, 10), expected, "{text}");
+        check("", &[]);
+        check("one two three", &["one two", "three"]);
+        check("1234567890 1", &["1234567890", "1"]);
+        check("a 1234567890123 b", &["a", "1234567890123", "b"]);
+        check("ßßßß ßßßßß", &["ßßßß ßßßßß"]);
+    }
+}
