@@ -226,6 +226,23 @@ impl CommandError {
             | Self::Output(_) => Exit::Failed,
         }
     }
+
+    /// What to do about it, where the error does not say so itself.
+    fn advice(&self) -> Option<&'static str> {
+        match self {
+            Self::TestMail(error) => error.advice(),
+            Self::Config { .. }
+            | Self::UnknownStore { .. }
+            | Self::SeveralStores { .. }
+            | Self::Db(_)
+            | Self::Connector(_)
+            | Self::Mailer { .. }
+            | Self::Demo(_)
+            | Self::NoSuchMessage { .. }
+            | Self::System { .. }
+            | Self::Output(_) => None,
+        }
+    }
 }
 
 /// Errors in a file under its name. An error of the file as a whole has the name already.
@@ -255,6 +272,9 @@ pub fn main(arguments: Arguments) -> Exit {
             if exit != Exit::Success {
                 // Where nobody listens the exit code has to do.
                 let _ = writeln!(io::stderr(), "dirherald: {}", chain(&error));
+                if let Some(advice) = error.advice() {
+                    let _ = writeln!(io::stderr(), "dirherald: {advice}");
+                }
             }
             exit
         }

@@ -43,6 +43,15 @@ pub enum TestMailError {
     Send(#[from] SendError),
 }
 
+impl TestMailError {
+    pub(super) fn advice(&self) -> Option<&'static str> {
+        match self {
+            Self::Send(error) => error.advice(),
+            Self::Render(_) | Self::Message(_) => None,
+        }
+    }
+}
+
 /// Sends it at once, past the queue.
 pub(super) async fn test_mail(config: &Config, arguments: &TestMailArguments) -> Result<Exit, CommandError> {
     let store = arguments.choice.single(config)?;

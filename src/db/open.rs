@@ -190,3 +190,64 @@ fn lock_path(state: &Path) -> PathBuf {
     path.push(".lock");
     path.into()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use super::*;
+
+    #[test]
+    fn who_asks_for_the_lock_keeps_no_daemon_from_taking_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let state = directory.path().join("state.db");
+        let done = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            for _ in 0..2 {
+                scope.spawn(|| {
+                    while !done.load(Ordering::Relaxed) {
+                        RunLock::is_held(&state);
+                    }
+                });
+            }
+            let taken: Vec<_> = (0..500).map(|_| RunLock::take(&state).map(drop)).collect();
+            done.store(true, Ordering::Relaxed);
+            assert!(taken.iter().all(Result::is_ok), "{taken:?}");
+        });
+        let lock = RunLock::take(&state).unwrap();
+        assert!(RunLock::is_held(&state));
+        assert!(matches!(RunLock::take(&state), Err(DbError::Locked { .. })));
+        drop(lock);
+        assert!(!RunLock::is_held(&state));
+    }
+
+    #[test]
+    fn a_file_whose_first_migration_never_came_is_ours_and_says_nothing() {
+        let directory = tempfile::tempdir().unwrap();
+        let state = directory.path().join("state.db");
+        let begun = Connection::open(&state).unwrap();
+        begun.execute_batch("PRAGMA journal_mode = WAL;").unwrap();
+        assert!(open_for_reading(&state).unwrap().is_none());
+        drop(begun);
+        assert!(open_for_reading(&state).unwrap().is_none());
+        drop(open_for_writing(&state).unwrap());
+        assert!(open_for_reading(&state).unwrap().is_some());
+    }
+
+    #[test]
+    fn a_file_of_something_else_is_left_alone() {
+        let directory = tempfile::tempdir().unwrap();
+        let check = |name: &str, sql: &str| {
+            let path = directory.path().join(name);
+            Connection::open(&path).unwrap().execute_batch(sql).unwrap();
+            let before = std::fs::read(&path).unwrap();
+            for opened in [open_for_writing(&path).map(drop), open_for_reading(&path).map(drop)] {
+                assert!(matches!(opened, Err(DbError::Foreign { .. })), "{sql}: {opened:?}");
+            }
+            assert_eq!(std::fs::read(&path).unwrap(), before, "{sql}");
+        };
+        check("tables", "CREATE TABLE shopping (what TEXT)");
+        check("application", "PRAGMA application_id = 7");
+        check("version", "PRAGMA user_version = 7");
+    }
+}

@@ -42,6 +42,8 @@ async fn a_refusal_is_told_in_the_servers_words() {
     check(Fault::at(At::Rcpt).answer("550 5.1.1 no such user"), &["RCPT TO", "550 5.1.1 no such user"]).await;
     check(Fault::at(At::Message).answer("451 4.3.0 try later"), &["put", "off", "451 4.3.0 try later"]).await;
     check(Fault::at(At::Connect).answer("554 5.7.1 not you"), &["greeting", "554 5.7.1 not you"]).await;
+    let login = ["MAIL FROM", "530 5.7.0 log in first", "\ndirherald: ", "check smtp.username"];
+    check(Fault::at(At::Mail).answer("530 5.7.0 log in first"), &login).await;
     check(Fault::at(At::Ehlo).drop_connection(), &["127.0.0.1", "EHLO"]).await;
 }
 

@@ -4,7 +4,7 @@ use super::report::Section;
 use crate::{
     error_chain::chain,
     outbox::{
-        mailer::{Fault, Mailer, MailerError, ProbeReport, SendError, Step, Unreachable},
+        mailer::{Mailer, MailerError, ProbeReport, SendError, Step, Unreachable},
         settings::{Credentials, MailSettings, Security, SmtpSettings, Transport},
     },
 };
@@ -67,36 +67,18 @@ fn set_up_advice(error: &MailerError) -> Option<&'static str> {
     })
 }
 
+/// The mailer's advice; where it has none, where to look.
 fn advice(failure: &SendError) -> &'static str {
-    match failure {
-        SendError::Unreachable(unreachable) => where_it_stopped(unreachable),
-        SendError::File { .. } => "make smtp.directory exist and be writable for this user",
-        // Nobody sent anything.
-        SendError::Transient { .. } | SendError::Permanent { .. } | SendError::Unsendable(_) => {
-            "try again; the server's words say more"
-        }
-    }
-}
-
-fn where_it_stopped(unreachable: &Unreachable) -> &'static str {
-    match (unreachable.step, &unreachable.fault) {
-        (Step::Connect, _) => {
+    failure.advice().unwrap_or(match failure {
+        SendError::Unreachable(Unreachable { step: Step::Connect, .. }) => {
             "check smtp.server and smtp.port, and that a firewall lets this machine through"
         }
-        (Step::Tls, _) => {
-            "check smtp.ca_file, that the certificate names smtp.server, and that smtp.security fits the port: \
-             \"starttls\" for 587, \"tls\" for 465"
-        }
-        (Step::StartTls, Fault::NoStartTls) => {
-            "write smtp.security = \"tls\" where the server has a port for it, or \"none\" on a network you trust"
-        }
-        (Step::Auth, Fault::NoMechanism) => {
-            "check smtp.security, as many servers offer AUTH over TLS only, or write use_authentication = false"
-        }
-        (Step::Auth, _) => "check smtp.username and smtp.password",
-        (Step::Greeting | Step::Ehlo | Step::StartTls, _) => {
+        SendError::Unreachable(_) => {
             "check smtp.port and smtp.security, and whether the server lets this machine send"
         }
-        (Step::Mail | Step::Rcpt | Step::Data | Step::Message, _) => "ask whoever runs the mail server",
-    }
+        SendError::Transient { .. }
+        | SendError::Permanent { .. }
+        | SendError::Unsendable(_)
+        | SendError::File { .. } => "the server's words say more",
+    })
 }

@@ -141,8 +141,8 @@ impl Stage {
             if message.state != DeliveryState::Delivered {
                 return Err(DemoError::Undelivered { answer: message.last_answer.unwrap_or_default() });
             }
-            if let Some((message, bytes, _)) = self.reader.message(message.id)? {
-                mails.push(Letter { address: message.to, mail: Mail::parse(&bytes) });
+            if let Some(whole) = self.reader.message(message.id)? {
+                mails.push(Letter { address: message.to, mail: Mail::parse(&whole.bytes) });
             }
         }
         Ok(mails)
