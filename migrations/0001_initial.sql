@@ -19,23 +19,24 @@ CREATE TABLE store (
     -- How long the newest change that bears the server's stamp was under way.
     lag_us                INTEGER,
     entries               INTEGER NOT NULL DEFAULT 0 CHECK (entries >= 0),
-    last_error            TEXT,
-    last_error_at         INTEGER,
+    -- What is wrong now, by what it is about: the directory's error is the one shown.
+    directory_error       TEXT,
+    mail_error            TEXT,
+    last_error            TEXT GENERATED ALWAYS AS (coalesce(directory_error, mail_error)) VIRTUAL,
     CHECK ((checkpoint IS NULL) = (checkpoint_mechanism IS NULL)),
     CHECK ((checkpoint IS NULL) = (checkpoint_at IS NULL)),
-    CHECK (checkpoint IS NULL OR baseline = 'complete'),
-    CHECK ((last_error IS NULL) = (last_error_at IS NULL))
+    CHECK (checkpoint IS NULL OR baseline = 'complete')
 ) STRICT;
 
 -- The mirror. Indexes are named mirror_*: they are dropped for the first baseline and built after it.
 CREATE TABLE entry (
-    no           INTEGER PRIMARY KEY,
+    no           INTEGER PRIMARY KEY AUTOINCREMENT,               -- never used again: findings speak of it
     store        INTEGER NOT NULL,
     id           BLOB NOT NULL CHECK (length(id) = 16),
     kind         INTEGER NOT NULL CHECK (kind BETWEEN 1 AND 4),   -- user, group, contact, container
     scope        INTEGER NOT NULL CHECK (scope IN (1, 2)),        -- inside, outside
     dn           TEXT NOT NULL,
-    dn_key       INTEGER NOT NULL,                                -- hash of the normalised DN
+    dn_key       INTEGER NOT NULL,                                -- hash of the normalised DN; no: displaced
     parent_key   INTEGER NOT NULL,                                -- the same of its parent
     account_key  INTEGER,
     stamp        TEXT,
@@ -107,7 +108,8 @@ CREATE TABLE message (
     CHECK ((state IN ('scheduled', 'deferred')) = (ended_at IS NULL)),
     CHECK (state <> 'delivered' OR attempts > 0)
 ) STRICT;
-CREATE INDEX message_waiting ON message (store, recipient_key, seq) WHERE due_at IS NOT NULL;
+-- Covers the whole question: a look at the row itself would walk the pages of its bytes.
+CREATE INDEX message_waiting ON message (store, recipient_key, seq, due_at) WHERE due_at IS NOT NULL;
 
 CREATE TABLE attempt (
     seq      INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -131,7 +133,7 @@ CREATE TABLE notification (
     message        INTEGER REFERENCES message (seq),              -- the mail it became part of
     UNIQUE (change_set, recipient_key)
 ) STRICT;
-CREATE INDEX notification_waiting ON notification (store, recipient_key, role, seq)
+CREATE INDEX notification_waiting ON notification (store, recipient_key, role, seq, created_at)
     WHERE message IS NULL;
 
 -- Who is not told, and why.

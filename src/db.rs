@@ -25,10 +25,10 @@ pub use self::{
     delivery::{AfterAttempt, AttemptRecord, QueueHead, QueuedMail},
     error::DbError,
     ingest::{Ingested, LookedUp, StoreContext},
-    notifications::{Composable, Dispatched, Draft, MailDue},
+    notifications::{Composable, Cursor, Dispatched, Draft, MailDue},
     open::RunLock,
     reader::{AttemptRow, EventFilter, EventRow, MessageRow, Reader, StateFile, StatusRow, WholeMessage},
-    stores::{Baseline, StoreFacts, StoreNo, StoreState},
+    stores::{Baseline, Side, StoreFacts, StoreNo, StoreState},
 };
 
 /// The database thread's face. Cheap to clone; the thread ends when the last clone is gone.

@@ -24,3 +24,6 @@ mod cases;
 
 #[cfg(test)]
 mod outbox_smtp;
+
+#[cfg(test)]
+mod readme;

@@ -8,7 +8,7 @@ use crate::directory::{
     batch::Origin,
     dn::{Dn, NameKey},
     entry::{EntryRef, Rank, Relation},
-    mirror::EntryNo,
+    mirror::{EntryNo, KnownLink},
     schema::{LinkTarget, Role},
 };
 
@@ -24,12 +24,24 @@ pub struct Finding {
     pub time: Option<Timestamp>,
     /// Who did it, where the feed could tell.
     pub actor: Option<Dn>,
+    /// Whether it was found in the order of the changes.
+    pub order: Order,
     /// What happened to the entry itself.
     pub found: Found,
     /// Links that came.
     pub came: Vec<Came>,
     /// Links that went.
     pub went: Vec<Went>,
+}
+
+/// How findings that are told together follow each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Order {
+    /// As the changes did.
+    OfTheChanges,
+    /// As the server chose to show the result of all changes.
+    Arbitrary,
 }
 
 /// What happened to the entry itself.
@@ -40,13 +52,22 @@ pub enum Found {
     Created,
     /// It was known.
     Changed {
-        /// The DN before, where it has a new one.
-        renamed_from: Option<Dn>,
+        /// What it was called before, where it has a new name.
+        renamed_from: Option<Former>,
         /// Watched attributes with other values than before.
         attributes: Vec<AttributeChange>,
     },
     /// It is gone.
     Deleted(LastFacts),
+}
+
+/// The name that an entry had.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Former {
+    /// The whole name.
+    pub dn: Dn,
+    /// The row of the entry right above it then. `None`: not in the mirror.
+    pub parent: Option<EntryNo>,
 }
 
 /// What a deleted entry had, because nobody can ask it any more.
@@ -73,6 +94,8 @@ pub struct Losing {
     pub relation: Relation,
     /// As which.
     pub rank: Rank,
+    /// Under which key the mirror had it.
+    pub key: NameKey,
 }
 
 /// A link that came.
@@ -103,6 +126,13 @@ pub struct Went {
     pub was: EntryRef,
 }
 
+impl Losing {
+    /// Under which the mirror had it.
+    pub fn value(&self) -> (EntryNo, Role, NameKey) {
+        (self.holder, Role { relation: self.relation, rank: self.rank }, self.key)
+    }
+}
+
 impl Came {
     /// How the mirror files it.
     pub fn role(&self) -> Role {
@@ -119,16 +149,31 @@ impl Went {
 
 impl Finding {
     /// A finding about `entry` with nothing in it yet.
-    pub fn new(no: EntryNo, entry: EntryRef, origin: &Origin, found: Found) -> Self {
+    pub fn new(no: EntryNo, entry: EntryRef, origin: &Origin, order: Order, found: Found) -> Self {
         Self {
             no,
             entry,
             time: origin.time,
             actor: origin.actor.clone(),
+            order,
             found,
             came: Vec::new(),
             went: Vec::new(),
         }
+    }
+
+    /// A finding of a refresh about an entry of which nothing but the meaning of its links has changed.
+    pub fn unchanged(no: EntryNo, entry: EntryRef) -> Self {
+        let found = Found::Changed { renamed_from: None, attributes: Vec::new() };
+        Self::new(no, entry, &Origin::default(), Order::Arbitrary, found)
+    }
+
+    /// A value of the entry means `now` instead of `was`, by the same name.
+    pub fn means_anew(&mut self, link: &KnownLink, now: EntryRef, was: Option<EntryRef>) {
+        let Role { relation, rank } = link.role;
+        let target = LinkTarget::Dn(now.dn.clone());
+        self.went.extend(was.map(|was| Went { relation, rank, key: link.key, was }));
+        self.came.push(Came { relation, rank, key: link.key, target, at_first: Some(now) });
     }
 
     /// Whether there is nothing to tell.

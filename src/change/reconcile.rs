@@ -1,18 +1,20 @@
 //! One observation against the mirror: which rows change, and what was found.
 
+use std::collections::BTreeMap;
+
 use super::{
     event::AttributeChange,
-    finding::{Came, Finding, Found, LastFacts, Losing, Went},
+    finding::{Came, Finding, Former, Found, LastFacts, Losing, Order, Went},
     modification::{Held, modified, modify_links},
     observation::{Observation, Observed},
-    resolve::{describe, name_entry, ranked},
+    resolve::{Anew, describe, meant_anew, name_entry, ranked},
 };
 use crate::directory::{
-    batch::{Delete, Delta, Origin, Rename},
+    batch::{Delete, Delta, Origin, Phase, Rename},
     dn::{Dn, NameKey},
-    entry::{EntryKind, EntryRef, Relation, Stamp},
+    entry::{EntryKind, EntryRef, Rank, Relation, Stamp},
     mirror::{EntryNo, KnownEntry, KnownLink, Meaning, Mirror, MirroredAttributes, NewEntry, Scope, Write},
-    schema::{Link, Schema},
+    schema::{Link, Role, Schema},
 };
 
 /// What follows from one observation. Rows first: a finding speaks of the mirror after them.
@@ -33,6 +35,9 @@ pub struct Comparison<'a> {
     pub base: &'a Dn,
     /// How many last members of a deleted group an event carries.
     pub member_cap: usize,
+    /// In a refresh an image that is as new as what is known is compared too: without a new stamp, refint
+    /// writes other names for the same people.
+    pub phase: Phase,
 }
 
 /// Compares `observation` with the mirror. A present set changes nothing by itself: its end is the caller's to judge.
@@ -41,8 +46,8 @@ pub fn reconcile<M: Mirror>(
     comparison: &Comparison<'_>,
     mirror: &M,
 ) -> Result<Effects, M::Error> {
-    let Comparison { schema, base, member_cap } = *comparison;
-    let rules = Rules { schema, base, mirror, member_cap };
+    let Comparison { schema, base, member_cap, phase } = *comparison;
+    let rules = Rules { schema, base, mirror, member_cap, phase };
     match observation {
         Observation::Entry(observed) => rules.entry(observed),
         Observation::Delta(delta) => rules.delta(delta),
@@ -57,6 +62,7 @@ struct Rules<'a, M> {
     base: &'a Dn,
     mirror: &'a M,
     member_cap: usize,
+    phase: Phase,
 }
 
 /// How an entry differs from what was known of it.
@@ -82,7 +88,7 @@ struct LinkDifference {
 impl<M: Mirror> Rules<'_, M> {
     fn entry(&self, observed: &Observed) -> Result<Effects, M::Error> {
         let Some(known) = self.mirror.by_id(observed.id)? else { return self.appeared(observed) };
-        if is_stale(&known, observed.stamp.as_ref()) {
+        if self.is_stale(&known, observed.stamp.as_ref()) {
             return Ok(Effects::default());
         }
         if known.scope == Scope::Outside && known.dn.is_within(self.base) {
@@ -102,9 +108,8 @@ impl<M: Mirror> Rules<'_, M> {
 
     fn appeared(&self, observed: &Observed) -> Result<Effects, M::Error> {
         let mut effects = Effects::default();
-        self.bind_former_bearers(observed.dn.key(), None, &mut effects.writes)?;
         if let Some(account) = observed.mapped.account {
-            self.bind_former_bearers(account, None, &mut effects.writes)?;
+            self.bind_bearer(account, &mut effects.writes)?;
         }
         effects.writes.push(Write::Insert(NewEntry {
             id: observed.id,
@@ -123,7 +128,7 @@ impl<M: Mirror> Rules<'_, M> {
             name: self.schema.display_name(&observed.dn, &observed.mapped.attributes),
         };
         // The row's number is not known before the insert: whoever applies it fills it in.
-        let mut finding = Finding::new(EntryNo(0), entry, &observed.origin, Found::Created);
+        let mut finding = Finding::new(EntryNo(0), entry, &observed.origin, self.order(), Found::Created);
         finding.came = self.name_arrivals(&observed.mapped.links)?;
         effects.finding = Some(finding);
         Ok(effects)
@@ -149,7 +154,7 @@ impl<M: Mirror> Rules<'_, M> {
 
     fn delta(&self, delta: &Delta) -> Result<Effects, M::Error> {
         let Some(known) = self.mirror.by_id(delta.id)? else { return Ok(Effects::default()) };
-        if is_stale(&known, delta.stamp.as_ref()) {
+        if self.is_stale(&known, delta.stamp.as_ref()) {
             return Ok(Effects::default());
         }
         let mapped = modified(self.schema, &known, &delta.modifications);
@@ -170,7 +175,7 @@ impl<M: Mirror> Rules<'_, M> {
 
     fn rename(&self, rename: &Rename) -> Result<Effects, M::Error> {
         let Some(known) = self.mirror.by_id(rename.id)? else { return Ok(Effects::default()) };
-        if is_stale(&known, rename.stamp.as_ref()) {
+        if self.is_stale(&known, rename.stamp.as_ref()) {
             return Ok(Effects::default());
         }
         let difference = Difference {
@@ -192,7 +197,8 @@ impl<M: Mirror> Rules<'_, M> {
         }
         let facts = self.last_facts(&known)?;
         let entry = name_entry(self.schema, &known);
-        effects.finding = Some(Finding::new(known.no, entry, &delete.origin, Found::Deleted(facts)));
+        let found = Found::Deleted(facts);
+        effects.finding = Some(Finding::new(known.no, entry, &delete.origin, self.order(), found));
         Ok(effects)
     }
 
@@ -208,13 +214,13 @@ impl<M: Mirror> Rules<'_, M> {
                 members.extend(describe(self.mirror, self.schema, &link)?);
             }
         }
-        let mut losing: Vec<Losing> = Vec::new();
-        for (holder, link) in self.mirror.links_to(known)? {
-            let again = losing.iter().any(|l| l.holder == holder && l.relation == link.role.relation);
-            if holder != known.no && !again {
-                losing.push(Losing { holder, relation: link.role.relation, rank: link.role.rank });
-            }
-        }
+        let links = self.mirror.links_to(known)?.into_iter().filter(|(holder, _)| *holder != known.no);
+        let losing = links
+            .map(|(holder, KnownLink { role, key, .. })| {
+                let Role { relation, rank } = role;
+                Losing { holder, relation, rank, key }
+            })
+            .collect();
         Ok(LastFacts {
             owners: ranked(self.mirror, self.schema, known.no, Relation::Owner)?,
             managers: ranked(self.mirror, self.schema, known.no, Relation::Manager)?,
@@ -247,12 +253,9 @@ impl<M: Mirror> Rules<'_, M> {
         &self,
         known: &KnownEntry,
         difference: &Difference<'_>,
-        renamed_from: Option<Dn>,
+        renamed_from: Option<Former>,
         origin: &Origin,
     ) -> Result<Option<Finding>, M::Error> {
-        if difference.kind == EntryKind::Container && !self.mirror.is_parent(known.dn.key())? {
-            return Ok(None);
-        }
         let entry = EntryRef {
             id: Some(known.id),
             dn: difference.dn.clone(),
@@ -261,7 +264,7 @@ impl<M: Mirror> Rules<'_, M> {
         };
         let attributes = self.watched_changes(&known.attributes, &difference.attributes);
         let found = Found::Changed { renamed_from, attributes };
-        let mut finding = Finding::new(known.no, entry, origin, found);
+        let mut finding = Finding::new(known.no, entry, origin, self.order(), found);
         finding.came = self.name_arrivals(&difference.links.came)?;
         finding.came.extend(self.name_arrivals(&difference.links.revived)?);
         finding.went = self.name_departures(&difference.links.went)?;
@@ -273,16 +276,17 @@ impl<M: Mirror> Rules<'_, M> {
         known: &KnownEntry,
         dn: &Dn,
         writes: &mut Vec<Write>,
-    ) -> Result<Option<Dn>, M::Error> {
-        if known.dn == *dn {
+    ) -> Result<Option<Former>, M::Error> {
+        if known.dn == *dn && known.key == dn.key() {
             return Ok(None);
         }
-        let renamed = known.dn.key() != dn.key();
-        if renamed {
-            self.bind_former_bearers(dn.key(), Some(known.no), writes)?;
-        }
         writes.push(Write::Move { no: known.no, from: known.dn.clone(), to: dn.clone() });
-        Ok(renamed.then(|| known.dn.clone()))
+        if known.dn.key() == dn.key() {
+            return Ok(None);
+        }
+        let above = known.dn.parent().map(|parent| self.mirror.by_name(parent.key())).transpose()?;
+        let parent = above.and_then(|mut bearers| bearers.pop()).map(|parent| parent.no);
+        Ok(Some(Former { dn: known.dn.clone(), parent }))
     }
 
     fn write_entry(
@@ -300,11 +304,8 @@ impl<M: Mirror> Rules<'_, M> {
             return Ok(());
         }
         if known.account != difference.account {
-            if let Some(old) = known.account {
-                writes.push(Write::Bind { key: old, to: known.no });
-            }
-            if let Some(new) = difference.account {
-                self.bind_former_bearers(new, Some(known.no), writes)?;
+            for name in [known.account, difference.account].into_iter().flatten() {
+                self.bind_bearer(name, writes)?;
             }
         }
         writes.push(Write::Update {
@@ -318,16 +319,11 @@ impl<M: Mirror> Rules<'_, M> {
         Ok(())
     }
 
-    /// A name that another entry bears is taken over: links that meant that entry by it are bound to it
-    /// first (rule 4: the old bearer's end may still be on its way).
-    fn bind_former_bearers(
-        &self,
-        key: NameKey,
-        but: Option<EntryNo>,
-        writes: &mut Vec<Write>,
-    ) -> Result<(), M::Error> {
-        let bearer = self.mirror.by_name(key)?.into_iter().rev().find(|entry| Some(entry.no) != but);
-        writes.extend(bearer.map(|entry| Write::Bind { key, to: entry.no }));
+    /// An account name is about to be given up or to be borne by one more: links that mean somebody by it
+    /// go on to mean the same.
+    fn bind_bearer(&self, account: NameKey, writes: &mut Vec<Write>) -> Result<(), M::Error> {
+        let bearer = self.mirror.by_name(account)?.pop();
+        writes.extend(bearer.map(|entry| Write::Bind { key: account, to: entry.no }));
         Ok(())
     }
 
@@ -344,6 +340,22 @@ impl<M: Mirror> Rules<'_, M> {
         changes
     }
 
+    fn order(&self) -> Order {
+        match self.phase {
+            Phase::Live => Order::OfTheChanges,
+            Phase::RefreshBegins | Phase::Refresh | Phase::RefreshEnds => Order::Arbitrary,
+        }
+    }
+
+    /// What is not newer is ignored (rule 5).
+    fn is_stale(&self, known: &KnownEntry, stamp: Option<&Stamp>) -> bool {
+        let (Some(known), Some(new)) = (&known.stamp, stamp) else { return false };
+        match self.phase {
+            Phase::Live => new <= known,
+            Phase::RefreshBegins | Phase::Refresh | Phase::RefreshEnds => new < known,
+        }
+    }
+
     /// Both sides are ordered by role and key: one walk.
     fn compare_links(&self, entry: EntryNo, now: &[Link]) -> Result<LinkDifference, M::Error> {
         let known = self.mirror.links(entry)?;
@@ -356,16 +368,30 @@ impl<M: Mirror> Rules<'_, M> {
             }
             match known.next_if(|k| (k.role, k.key) == place) {
                 None => difference.came.push(link.clone()),
-                Some(k) if self.is_borne_again(&k)? => difference.revived.push(link.clone()),
-                Some(_) => {}
+                Some(k) => self.compare_meaning(k, link, &mut difference)?,
             }
         }
         difference.went.extend(known);
         Ok(pair_moved(difference))
     }
 
-    fn is_borne_again(&self, link: &KnownLink) -> Result<bool, M::Error> {
-        Ok(link.meaning == Meaning::Gone && !self.mirror.by_name(link.key)?.is_empty())
+    /// A value that is there before and after: whoever bears its name now is meant now. A name that nobody
+    /// bears any more goes on to mean whom it meant (rule 2).
+    fn compare_meaning(
+        &self,
+        known: KnownLink,
+        link: &Link,
+        difference: &mut LinkDifference,
+    ) -> Result<(), M::Error> {
+        match meant_anew(self.mirror, &known)? {
+            Anew::Nobody => {}
+            Anew::InsteadOfTheDead => difference.revived.push(link.clone()),
+            Anew::InsteadOf(_) => {
+                difference.went.push(known);
+                difference.came.push(link.clone());
+            }
+        }
+        Ok(())
     }
 
     fn difference_of(&self, entry: EntryNo, held: Vec<Held>) -> Result<LinkDifference, M::Error> {
@@ -412,29 +438,27 @@ impl<M: Mirror> Rules<'_, M> {
     }
 }
 
-/// What is not newer is ignored (rule 5).
-fn is_stale(known: &KnownEntry, stamp: Option<&Stamp>) -> bool {
-    match (&known.stamp, stamp) {
-        (Some(known), Some(new)) => new <= known,
-        (None, _) | (_, None) => false,
-    }
-}
-
 /// A value that went from one rank to the other keeps its meaning and is no event.
-fn pair_moved(mut difference: LinkDifference) -> LinkDifference {
-    if difference.went.is_empty() || difference.came.is_empty() {
-        return difference;
-    }
-    let mut came = Vec::new();
-    for link in difference.came {
-        let same = |went: &KnownLink| went.key == link.key && went.role.relation == link.role.relation;
-        match difference.went.iter().position(same) {
-            Some(at) => difference.moved.push((difference.went.remove(at), link)),
-            None => came.push(link),
+fn pair_moved(difference: LinkDifference) -> LinkDifference {
+    let LinkDifference { came, went, mut moved, revived } = difference;
+    let mut went: BTreeMap<_, _> = went.into_iter().map(|link| ((link.role, link.key), link)).collect();
+    let mut arrived = Vec::with_capacity(came.len());
+    for link in came {
+        let Role { relation, rank } = link.role;
+        let other = Role { relation, rank: other_rank(rank) };
+        match went.remove(&(other, link.key)) {
+            Some(from) => moved.push((from, link)),
+            None => arrived.push(link),
         }
     }
-    difference.came = came;
-    difference
+    LinkDifference { came: arrived, went: went.into_values().collect(), moved, revived }
+}
+
+fn other_rank(rank: Rank) -> Rank {
+    match rank {
+        Rank::Primary => Rank::Additional,
+        Rank::Additional => Rank::Primary,
+    }
 }
 
 fn write_links(entry: EntryNo, links: LinkDifference, writes: &mut Vec<Write>) {

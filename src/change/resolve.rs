@@ -17,6 +17,32 @@ pub fn resolve<M: Mirror>(mirror: &M, link: &KnownLink) -> Result<Option<KnownEn
     }
 }
 
+/// Whether a value means somebody else than the mirror has it, because its name is borne anew.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Anew {
+    /// It means whom it meant.
+    Nobody,
+    /// It meant an entry that was deleted.
+    InsteadOfTheDead,
+    /// It meant this entry, which is called something else now.
+    InsteadOf(EntryNo),
+}
+
+/// See [`Anew`]. To be asked only of a value that the server has just shown: what it has not shown it may
+/// have rewritten.
+pub fn meant_anew<M: Mirror>(mirror: &M, link: &KnownLink) -> Result<Anew, M::Error> {
+    let meant = match link.meaning {
+        Meaning::ByName => return Ok(Anew::Nobody),
+        Meaning::Gone => None,
+        Meaning::Bound(no) => Some(no),
+    };
+    let bearers = mirror.by_name(link.key)?;
+    if bearers.is_empty() || bearers.iter().any(|entry| Some(entry.no) == meant) {
+        return Ok(Anew::Nobody);
+    }
+    Ok(meant.map_or(Anew::InsteadOfTheDead, Anew::InsteadOf))
+}
+
 /// How an event names `entry`.
 pub fn name_entry(schema: &Schema, entry: &KnownEntry) -> EntryRef {
     EntryRef {

@@ -1,19 +1,22 @@
 //! From findings to events: every name means somebody, or is known to mean nobody.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    mem,
+};
 
 use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::{
     event::{Actor, Cause, Change, ChangeEvent, ChangeSet, ChangeSetId, Direction, EventId, RankedRef},
-    finding::{Came, Finding, Found, LastFacts, Losing},
+    finding::{Came, Finding, Former, Found, LastFacts, Losing, Order, Went},
     resolve::{Identity, add_ranked, identity, name_entry, name_target, ranked, resolve},
 };
 use crate::directory::{
     dn::{Dn, NameKey},
     entry::{EntryId, EntryKind, EntryRef, Rank, Relation},
-    mirror::{EntryNo, KnownEntry, KnownLink, Meaning, Mirror},
+    mirror::{EntryNo, KnownEntry, KnownLink, Meaning, Mirror, Scope},
     schema::{LinkTarget, Role, Schema},
 };
 
@@ -69,10 +72,21 @@ pub fn settle<M: Mirror>(
     mirror: &M,
     new_id: &mut dyn FnMut() -> Uuid,
 ) -> Result<Vec<ChangeSet>, M::Error> {
-    hand_over_departures(&mut findings);
+    name_departures(&mut findings, schema, mirror)?;
+    merge_shuffled(&mut findings);
+    hand_over_departures(&mut findings, mirror)?;
+    let turns =
+        findings.iter().map(|finding| Turns::of(finding, schema, mirror)).collect::<Result<Vec<_>, _>>()?;
+    let mut of_holder: BTreeMap<EntryNo, Vec<&Turns<'_>>> = BTreeMap::new();
+    for turns in turns.iter().rev() {
+        of_holder.entry(turns.finding.no).or_default().push(turns);
+    }
     let mut sets = Vec::new();
-    for finding in &findings {
-        let facts = Facts { schema, mirror, finding, seen, set: ChangeSetId(new_id()) };
+    for turns in &turns {
+        let later = of_holder.get_mut(&turns.finding.no).expect("every finding has a holder");
+        later.pop();
+        let facts =
+            Facts { schema, mirror, finding: turns.finding, turns, later, seen, set: ChangeSetId(new_id()) };
         let mut events = Vec::new();
         facts.tell(&mut |told| events.push(facts.event(told, EventId(new_id()))))?;
         if !events.is_empty() {
@@ -82,34 +96,120 @@ pub fn settle<M: Mirror>(
     Ok(sets)
 }
 
-/// A link that went because its target was deleted belongs to that deletion, whether the server cleaned the
-/// holder before or after it told of the deletion.
-fn hand_over_departures(findings: &mut [Finding]) {
+/// Under which a value is filed.
+type Value = (EntryNo, Role, NameKey);
+
+/// A value that went before its name meant somebody meant who bears it now: one that came only since the last
+/// events were told, or whom a look-up found.
+fn name_departures<M: Mirror>(findings: &mut [Finding], schema: &Schema, mirror: &M) -> Result<(), M::Error> {
+    let came: BTreeSet<Value> = findings
+        .iter()
+        .flat_map(|finding| finding.came.iter().map(|came| (finding.no, came.role(), came.key)))
+        .collect();
+    for finding in findings.iter_mut() {
+        let holder = finding.no;
+        for went in finding.went.iter_mut().filter(|went| went.was.id.is_none()) {
+            let Some(bearer) = mirror.by_name(went.key)?.pop() else { continue };
+            if bearer.scope == Scope::Outside || came.contains(&(holder, went.role(), went.key)) {
+                went.was = name_entry(schema, &bearer);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// What several readings of a refresh, or of one that was cut short and the next, found of one entry's links
+/// is one difference. What lay between was never true: half of the names were old.
+fn merge_shuffled(findings: &mut [Finding]) {
+    let mut first_of: BTreeMap<EntryNo, usize> = BTreeMap::new();
+    for at in 0..findings.len() {
+        let Some(later) = findings.get_mut(at).filter(|finding| finding.order == Order::Arbitrary) else {
+            continue;
+        };
+        let first = *first_of.entry(later.no).or_insert(at);
+        if first == at || matches!(later.found, Found::Deleted(_)) {
+            continue;
+        }
+        let (came, went) = (mem::take(&mut later.came), mem::take(&mut later.went));
+        if let Some(first) = findings.get_mut(first) {
+            append(first, came, went);
+        }
+    }
+}
+
+/// A value that came and went again did neither. One that went and came again may mean somebody else.
+fn append(finding: &mut Finding, came: Vec<Came>, went: Vec<Went>) {
+    let mut arrived: BTreeMap<_, _> =
+        mem::take(&mut finding.came).into_iter().map(|came| ((came.role(), came.key), came)).collect();
+    for went in went {
+        if arrived.remove(&(went.role(), went.key)).is_none() {
+            finding.went.push(went);
+        }
+    }
+    arrived.extend(came.into_iter().map(|came| ((came.role(), came.key), came)));
+    finding.came = arrived.into_values().collect();
+}
+
+/// Where the order is unknown: a link that went because its target was deleted belongs to that deletion,
+/// whether the server cleaned the holder before or after it told of the deletion. A link that came since the
+/// last events were told, to an entry that is gone now, says nothing at all.
+fn hand_over_departures<M: Mirror>(findings: &mut [Finding], mirror: &M) -> Result<(), M::Error> {
+    let is_shuffled = |finding: &Finding| finding.order == Order::Arbitrary;
     let deleted: BTreeMap<EntryId, usize> = findings
         .iter()
         .enumerate()
-        .filter(|(_, finding)| matches!(finding.found, Found::Deleted(_)))
+        .filter(|(_, finding)| is_shuffled(finding) && matches!(finding.found, Found::Deleted(_)))
         .filter_map(|(at, finding)| finding.entry.id.map(|id| (id, at)))
         .collect();
     if deleted.is_empty() {
-        return;
+        return Ok(());
     }
+    let lost: BTreeSet<Value> = findings
+        .iter()
+        .filter(|finding| is_shuffled(finding))
+        .filter_map(|finding| match &finding.found {
+            Found::Deleted(facts) => Some(facts.losing.iter().map(Losing::value)),
+            Found::Created | Found::Changed { .. } => None,
+        })
+        .flatten()
+        .collect();
+    let grave = |entry: Option<&EntryRef>| entry.and_then(|entry| deleted.get(&entry.id?)).copied();
+    let mut first: BTreeMap<Value, Direction> = BTreeMap::new();
     let mut handed = Vec::new();
-    for finding in findings.iter_mut() {
+    for finding in findings.iter_mut().filter(|finding| is_shuffled(finding)) {
         let holder = finding.no;
-        finding.went.retain(|went| match went.was.id.and_then(|id| deleted.get(&id)) {
-            Some(at) => {
-                handed.push((*at, Losing { holder, relation: went.relation, rank: went.rank }));
-                false
+        for went in finding.went.extract_if(.., |went| grave(Some(&went.was)).is_some()) {
+            first.entry((holder, went.role(), went.key)).or_insert(Direction::Removed);
+            let (relation, rank, key) = (went.relation, went.rank, went.key);
+            handed.extend(grave(Some(&went.was)).map(|at| (at, Losing { holder, relation, rank, key })));
+        }
+        let mut lasting = Vec::with_capacity(finding.came.len());
+        for came in mem::take(&mut finding.came) {
+            let value = (holder, came.role(), came.key);
+            let is_to_the_dead = match &came.at_first {
+                Some(entry) => grave(Some(entry)).is_some(),
+                None => lost.contains(&value),
+            };
+            if is_to_the_dead {
+                first.entry(value).or_insert(Direction::Added);
             }
-            None => true,
-        });
+            if !is_to_the_dead || whom_came(mirror, holder, &came)?.is_some() {
+                lasting.push(came);
+            }
+        }
+        finding.came = lasting;
     }
     for (at, losing) in handed {
         if let Some(Finding { found: Found::Deleted(facts), .. }) = findings.get_mut(at) {
             facts.losing.push(losing);
         }
     }
+    for finding in findings {
+        if let Found::Deleted(facts) = &mut finding.found {
+            facts.losing.retain(|losing| first.get(&losing.value()) != Some(&Direction::Added));
+        }
+    }
+    Ok(())
 }
 
 /// An event without its ids and stamps.
@@ -126,12 +226,81 @@ struct Facts<'a, M> {
     schema: &'a Schema,
     mirror: &'a M,
     finding: &'a Finding,
+    turns: &'a Turns<'a>,
+    /// What else was found of the same entry after this, last first.
+    later: &'a [&'a Turns<'a>],
     seen: Timestamp,
     set: ChangeSetId,
 }
 
 /// A relation and whom it is to.
 type Place = (Relation, Identity);
+
+/// The values of one entry that mean the same.
+type Values = BTreeSet<(Role, NameKey)>;
+
+/// The links of a finding by whom they mean.
+struct Turns<'a> {
+    finding: &'a Finding,
+    /// In the order of [`Finding::came`].
+    arrivals: Vec<(&'a Came, EntryRef)>,
+    came: BTreeMap<Place, Values>,
+    went: BTreeMap<Place, Values>,
+}
+
+impl<'a> Turns<'a> {
+    fn of<M: Mirror>(finding: &'a Finding, schema: &Schema, mirror: &M) -> Result<Self, M::Error> {
+        let mut turns = Self {
+            finding,
+            arrivals: Vec::with_capacity(finding.came.len()),
+            came: BTreeMap::new(),
+            went: BTreeMap::new(),
+        };
+        for came in &finding.came {
+            let who = whom(came, finding.no, schema, mirror)?;
+            let place = (came.relation, identity(&who));
+            turns.came.entry(place).or_default().insert((came.role(), came.key));
+            turns.arrivals.push((came, who));
+        }
+        for went in &finding.went {
+            let place = (went.relation, identity(&went.was));
+            turns.went.entry(place).or_default().insert((went.role(), went.key));
+        }
+        Ok(turns)
+    }
+
+    /// What it says of two of which one is gone, with all links between them: in a refresh, that says all.
+    fn alone(&self, place: &Place) -> Option<Direction> {
+        if self.finding.order == Order::Arbitrary {
+            return None;
+        }
+        match (self.came.contains_key(place), self.went.contains_key(place)) {
+            (true, false) => Some(Direction::Added),
+            (false, true) => Some(Direction::Removed),
+            (true, true) | (false, false) => None,
+        }
+    }
+
+    /// From the values that were there afterwards to those that were there before.
+    fn undo(&self, place: &Place, values: &mut Values) {
+        if let Some(came) = self.came.get(place) {
+            values.retain(|value| !came.contains(value));
+        }
+        values.extend(self.went.get(place).into_iter().flatten());
+    }
+}
+
+/// Whom an arrived link means: now, else when it was read, else its name.
+fn whom<M: Mirror>(came: &Came, holder: EntryNo, schema: &Schema, mirror: &M) -> Result<EntryRef, M::Error> {
+    if let Some(entry) = whom_came(mirror, holder, came)? {
+        return Ok(name_entry(schema, &entry));
+    }
+    if let Some(entry) = &came.at_first {
+        return Ok(entry.clone());
+    }
+    let known = mirror.by_name(came.key)?.pop();
+    Ok(known.map_or_else(|| name_target(&came.target), |entry| name_entry(schema, &entry)))
+}
 
 type Tell<'t> = &'t mut dyn FnMut(Told);
 
@@ -157,8 +326,10 @@ impl<M: Mirror> Facts<'_, M> {
             Found::Created => self.tell_created(&actor, tell),
             Found::Changed { renamed_from, attributes } => {
                 let around = self.around(actor)?;
-                if let Some(old_dn) = renamed_from {
-                    tell(around.with(Change::ObjectRenamed { old_dn: old_dn.clone() }));
+                if let Some(former) = renamed_from
+                    && self.is_its_own_rename(former)?
+                {
+                    tell(around.with(Change::ObjectRenamed { old_dn: former.dn.clone() }));
                 }
                 if !attributes.is_empty() {
                     tell(around.with(Change::AttributesChanged { attributes: attributes.clone() }));
@@ -169,16 +340,28 @@ impl<M: Mirror> Facts<'_, M> {
         }
     }
 
+    /// Not one that came with the container above it, nor one of a container with nothing in it.
+    fn is_its_own_rename(&self, former: &Former) -> Result<bool, M::Error> {
+        let entry = &self.finding.entry;
+        if entry.kind == Some(EntryKind::Container) && !self.mirror.is_parent(entry.dn.key())? {
+            return Ok(false);
+        }
+        let (Some(parent), Some(above)) = (former.parent, entry.dn.parent()) else { return Ok(true) };
+        if self.mirror.by_name(above.key())?.pop().is_none_or(|bearer| bearer.no != parent) {
+            return Ok(true);
+        }
+        let moved_along = former.dn.parent().and_then(|old| former.dn.with_base_replaced(&old, &above));
+        Ok(moved_along.is_none_or(|dn| dn.key() != entry.dn.key()))
+    }
+
     /// A created group names its members one by one; its owners are facts of the event.
     fn tell_created(&self, actor: &Actor, tell: Tell<'_>) -> Result<(), M::Error> {
         let around = self.around(actor.clone())?;
         tell(around.with(Change::ObjectCreated));
-        let mut told = Vec::new();
-        for came in self.finding.came.iter().filter(|came| came.relation == Relation::Member) {
-            let member = self.whom(came)?;
-            if !told.contains(&identity(&member)) {
-                told.push(identity(&member));
-                tell(around.with(Change::MemberAdded { member }));
+        let mut told = BTreeSet::new();
+        for (_, member) in self.turns.arrivals.iter().filter(|(came, _)| came.relation == Relation::Member) {
+            if told.insert(identity(member)) {
+                tell(around.with(Change::MemberAdded { member: member.clone() }));
             }
         }
         Ok(())
@@ -191,6 +374,8 @@ impl<M: Mirror> Facts<'_, M> {
                 losers.push((losing, holder));
             }
         }
+        let mut told = BTreeSet::new();
+        losers.retain(|(losing, _)| told.insert((losing.holder, losing.relation)));
         let last_groups = losers
             .iter()
             .filter(|(losing, _)| losing.relation == Relation::Member)
@@ -208,12 +393,7 @@ impl<M: Mirror> Facts<'_, M> {
             managers: last.managers.clone(),
             actor: actor.clone(),
         });
-        let mut told = Vec::new();
         for (losing, holder) in &losers {
-            if told.contains(&(losing.holder, losing.relation)) {
-                continue;
-            }
-            told.push((losing.holder, losing.relation));
             if let Some(event) = self.consequence(losing, holder, actor)? {
                 tell(event);
             }
@@ -252,47 +432,63 @@ impl<M: Mirror> Facts<'_, M> {
 
     /// Ids decide: who came by one name and went by another, or is still there by a third, did neither.
     fn tell_links(&self, around: &Around<'_>, tell: Tell<'_>) -> Result<(), M::Error> {
-        let mut arrivals = Vec::with_capacity(self.finding.came.len());
-        for came in &self.finding.came {
-            arrivals.push((came, self.whom(came)?));
-        }
-        let came: BTreeSet<Place> = arrivals.iter().map(|(c, who)| (c.relation, identity(who))).collect();
-        let went: BTreeSet<Place> =
-            self.finding.went.iter().map(|w| (w.relation, identity(&w.was))).collect();
-        let touched: BTreeSet<(Role, NameKey)> = (self.finding.went.iter().map(|w| (w.role(), w.key)))
-            .chain(self.finding.came.iter().map(|c| (c.role(), c.key)))
-            .collect();
         let mut told = BTreeSet::new();
         for gone in &self.finding.went {
             let place = (gone.relation, identity(&gone.was));
-            if !came.contains(&place)
-                && told.insert(place)
-                && !self.is_linked(&touched, gone.relation, &gone.was)?
-            {
+            if told.insert(place) && self.turn(place)? == Some(Direction::Removed) {
                 self.tell_link(around, gone.relation, gone.rank, Direction::Removed, &gone.was, tell);
             }
         }
         told.clear();
-        for (new, who) in &arrivals {
+        for (new, who) in &self.turns.arrivals {
             let place = (new.relation, identity(who));
-            if !went.contains(&place) && told.insert(place) && !self.is_linked(&touched, new.relation, who)? {
+            if told.insert(place) && self.turn(place)? == Some(Direction::Added) {
                 self.tell_link(around, new.relation, new.rank, Direction::Added, who, tell);
             }
         }
         Ok(())
     }
 
-    /// Whether the entry links to `who` by a value that neither came nor went: before and after alike.
-    fn is_linked(
-        &self,
-        touched: &BTreeSet<(Role, NameKey)>,
-        relation: Relation,
-        who: &EntryRef,
-    ) -> Result<bool, M::Error> {
-        let Some(id) = who.id else { return Ok(false) };
-        let Some(who) = self.mirror.by_id(id)? else { return Ok(false) };
-        let links = self.mirror.links_between(self.finding.no, relation, &who)?;
-        Ok(links.iter().any(|link| !touched.contains(&(link.role, link.key))))
+    /// What this finding made of the entry's link to somebody. `None`: it was there before and after, or
+    /// neither.
+    fn turn(&self, place: Place) -> Result<Option<Direction>, M::Error> {
+        let Some(mut values) = self.values_now(place)? else {
+            return Ok(self.turns.alone(&place));
+        };
+        for later in self.later {
+            later.undo(&place, &mut values);
+        }
+        let after = !values.is_empty();
+        self.turns.undo(&place, &mut values);
+        let before = !values.is_empty();
+        Ok(match (before, after) {
+            (false, true) => Some(Direction::Added),
+            (true, false) => Some(Direction::Removed),
+            (true, true) | (false, false) => None,
+        })
+    }
+
+    /// `None`: one of the two is gone, and all links between them.
+    fn values_now(&self, (relation, who): Place) -> Result<Option<Values>, M::Error> {
+        let Identity::Id(id) = who else { return self.nameless_values_now((relation, who)).map(Some) };
+        let (Some(_), Some(entry)) = (self.mirror.by_no(self.finding.no)?, self.mirror.by_id(id)?) else {
+            return Ok(None);
+        };
+        let links = self.mirror.links_between(self.finding.no, relation, &entry)?;
+        Ok(Some(links.iter().map(|link| (link.role, link.key)).collect()))
+    }
+
+    /// Of a name that means nobody: the values known by these findings that are still there.
+    fn nameless_values_now(&self, place: Place) -> Result<Values, M::Error> {
+        let mut values = Values::new();
+        for turns in self.later.iter().copied().chain([self.turns]) {
+            for (role, key) in turns.came.get(&place).into_iter().flatten() {
+                if self.mirror.link(self.finding.no, *role, *key)?.is_some() {
+                    values.insert((*role, *key));
+                }
+            }
+        }
+        Ok(values)
     }
 
     fn tell_link(
@@ -307,14 +503,6 @@ impl<M: Mirror> Facts<'_, M> {
         if self.finding.entry.kind.is_some_and(|kind| concerns(kind, relation)) {
             tell(around.with(link_change(relation, rank, direction, who.clone())));
         }
-    }
-
-    /// Whom an arrived link means: now, else when it was read, else its name.
-    fn whom(&self, came: &Came) -> Result<EntryRef, M::Error> {
-        if let Some(entry) = whom_came(self.mirror, self.finding.no, came)? {
-            return Ok(name_entry(self.schema, &entry));
-        }
-        Ok(came.at_first.clone().unwrap_or_else(|| name_target(&came.target)))
     }
 
     /// What all events on the finding's own entry share: its owners and managers before ∪ after.

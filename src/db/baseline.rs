@@ -12,10 +12,14 @@ use crate::{
     change::observation::{Observation, Observed},
     directory::{
         dn::NameKey,
+        entry::EntryId,
         mirror::{NewEntry, Scope},
         schema::{Link, LinkTarget},
     },
 };
+
+/// The unique index on ids.
+const IDS: &str = "mirror_entry_id";
 
 /// The names that were delivered so far, so that only names nobody bears are written down as strays.
 /// Eight bytes and the table's slack for each entry; gone when the baseline stands.
@@ -58,25 +62,41 @@ pub(super) fn load(
 ) -> Result<u64, DbError> {
     let mirror = StoreMirror { connection, store: context.no, schema: &context.schema };
     let mut entries = 0;
+    let indexes_stand = has_index(connection, IDS)?;
     for observation in observations {
         match observation {
             Observation::Entry(observed) => {
+                if indexes_stand {
+                    // Another store needs them: an entry that comes twice is met here and not at the end.
+                    drop_entry(connection, context.no, observed.id)?;
+                }
                 load_entry(&mirror, names, observed)?;
                 entries += 1;
             }
             Observation::Delete(delete) => {
-                connection
-                    .execute(
-                        "DELETE FROM entry WHERE store = ?1 AND id = ?2",
-                        rusqlite::params![context.no.0, delete.id.0.as_bytes()],
-                    )
-                    .during("drop an entry from the baseline")?;
+                drop_entry(connection, context.no, delete.id)?;
             }
             // Nothing is known yet that could be modified, renamed or still be there.
             Observation::Delta(_) | Observation::Rename(_) | Observation::Present(_) => {}
         }
     }
     Ok(entries)
+}
+
+/// The entry as it came before, with its links.
+fn drop_entry(connection: &Connection, store: StoreNo, id: EntryId) -> Result<(), DbError> {
+    let parameters = rusqlite::params![store.0, id.0.as_bytes()];
+    let known = "SELECT no FROM entry WHERE store = ?1 AND id = ?2";
+    for sql in [
+        format!("DELETE FROM link WHERE entry IN ({known})"),
+        format!("DELETE FROM entry WHERE no IN ({known})"),
+    ] {
+        connection
+            .prepare_cached(&sql)
+            .and_then(|mut s| s.execute(parameters))
+            .during("drop an entry from the baseline")?;
+    }
+    Ok(())
 }
 
 fn load_entry(mirror: &StoreMirror<'_>, names: &mut Names, observed: Observed) -> Result<(), DbError> {
@@ -129,16 +149,17 @@ fn drop_older_readings(connection: &Connection, store: StoreNo) -> Result<(), Db
 
 pub(super) fn ensure_indexes(connection: &Connection) -> Result<(), DbError> {
     for (name, sql) in INDEXES {
-        let known: bool = connection
-            .query_row("SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = ?1)", [name], |row| {
-                row.get(0)
-            })
-            .during("look for an index")?;
-        if !known {
+        if !has_index(connection, name)? {
             connection.execute_batch(sql).during("build an index")?;
         }
     }
     Ok(())
+}
+
+fn has_index(connection: &Connection, name: &str) -> Result<bool, DbError> {
+    connection
+        .query_row("SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = ?1)", [name], |row| row.get(0))
+        .during("look for an index")
 }
 
 fn drop_borne_names(connection: &Connection, context: &StoreContext) -> Result<(), DbError> {

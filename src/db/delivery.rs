@@ -69,9 +69,10 @@ pub enum AfterAttempt {
 }
 
 impl Db {
-    /// The oldest waiting message of each recipient, oldest first.
-    pub async fn queue_heads(&self, store: StoreNo) -> Result<Vec<QueueHead>, DbError> {
-        self.worker.call(Priority::Rest, move |connection| queue_heads(connection, store)).await
+    /// The oldest waiting message of each recipient: those that are due at `now`, oldest first and so many at
+    /// most, and the next that will be.
+    pub async fn queue_heads(&self, store: StoreNo, now: Timestamp) -> Result<Vec<QueueHead>, DbError> {
+        self.worker.call(Priority::Rest, move |connection| queue_heads(connection, store, now)).await
     }
 
     /// One message, to be sent.
@@ -91,14 +92,21 @@ impl Db {
     }
 }
 
-fn queue_heads(connection: &Connection, store: StoreNo) -> Result<Vec<QueueHead>, DbError> {
+/// Enough to keep all connections busy between two looks.
+const HEADS_AT_ONCE: i64 = 256;
+
+fn queue_heads(connection: &Connection, store: StoreNo, now: Timestamp) -> Result<Vec<QueueHead>, DbError> {
     connection
         .prepare_cached(
-            "SELECT min(seq), recipient_key, due_at FROM message
-             WHERE store = ?1 AND due_at IS NOT NULL GROUP BY recipient_key ORDER BY min(seq)",
+            "WITH head AS MATERIALIZED (
+                 SELECT min(seq) AS seq, recipient_key, due_at FROM message
+                 WHERE store = ?1 AND due_at IS NOT NULL GROUP BY recipient_key)
+             SELECT * FROM (SELECT * FROM head WHERE due_at <= ?2 ORDER BY seq LIMIT ?3)
+             UNION ALL
+             SELECT * FROM (SELECT * FROM head WHERE due_at > ?2 ORDER BY due_at LIMIT 1)",
         )
         .and_then(|mut s| {
-            s.query_map([store.0], |row| {
+            s.query_map(params![store.0, micros(now), HEADS_AT_ONCE], |row| {
                 Ok(QueueHead { seq: row.get(0)?, recipient_key: row.get(1)?, due: timestamp(row.get(2)?) })
             })?
             .collect()

@@ -71,8 +71,8 @@ pub enum DbError {
          nothing was stored and nothing was taken as deleted"
     )]
     NothingShown,
-    /// The database thread has ended.
-    #[error("the database thread has ended")]
+    /// The work was lost: it panicked, or the database thread has ended.
+    #[error("the database thread could not finish its work")]
     Closed,
 }
 

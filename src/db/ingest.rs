@@ -11,7 +11,7 @@ use super::{
     baseline::{self, Names},
     error::During,
     mirror::{StoreMirror, outside},
-    rows::{from_json, micros, to_json},
+    rows::{json_at, micros, to_json},
     stores::{self, Baseline},
     worker::Priority,
 };
@@ -21,6 +21,7 @@ use crate::{
         finding::{Finding, Found},
         observation::{Observation, Observed},
         reconcile::{Comparison, reconcile},
+        resolve::{Anew, meant_anew, name_entry},
         settle::{settle, unresolved},
     },
     directory::{
@@ -28,7 +29,7 @@ use crate::{
         checkpoint::Checkpoint,
         dn::{Dn, NameKey},
         entry::EntryId,
-        mirror::EntryNo,
+        mirror::{EntryNo, KnownEntry, KnownLink, Mirror, Write},
         schema::Schema,
     },
 };
@@ -50,27 +51,47 @@ pub struct StoreContext {
 /// What was shown since the refresh began. Lost in a crash, and the refresh with it.
 #[derive(Debug, Default)]
 struct Refresh {
-    /// One bit for each row of the mirror.
-    seen: Vec<u64>,
+    stage: Stage,
+    /// Named or shown.
+    seen: Rows,
+    /// Shown whole: what an image says of name and links is final.
+    imaged: Rows,
     shown: u64,
     names: Names,
 }
 
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    #[default]
+    Over,
+    UnderWay,
+}
+
+/// One bit for each row of the mirror.
+#[derive(Debug, Default)]
+struct Rows(Vec<u64>);
+
 impl Refresh {
+    fn begun() -> Self {
+        Self { stage: Stage::UnderWay, ..Self::default() }
+    }
+}
+
+impl Rows {
     fn mark(&mut self, no: EntryNo) {
         let Ok(bit) = usize::try_from(no.0) else { return };
         let word = bit / 64;
-        if word >= self.seen.len() {
-            self.seen.resize(word + 1, 0);
+        if word >= self.0.len() {
+            self.0.resize(word + 1, 0);
         }
-        if let Some(word) = self.seen.get_mut(word) {
+        if let Some(word) = self.0.get_mut(word) {
             *word |= 1 << (bit % 64);
         }
     }
 
     fn has(&self, no: EntryNo) -> bool {
         let Ok(bit) = usize::try_from(no.0) else { return false };
-        self.seen.get(bit / 64).is_some_and(|word| word & (1 << (bit % 64)) != 0)
+        self.0.get(bit / 64).is_some_and(|word| word & (1 << (bit % 64)) != 0)
     }
 }
 
@@ -144,7 +165,11 @@ impl Db {
                 let transaction = connection.transaction().during("begin to settle")?;
                 let ingest = Ingest { connection: &transaction, context: &context, now };
                 ingest.learn(looked_up)?;
-                let change_sets = ingest.settle_waiting()?;
+                // What a refresh has found so far waits for its end, whatever was asked before it began.
+                let change_sets = match context.refresh().stage {
+                    Stage::Over => ingest.settle_waiting()?,
+                    Stage::UnderWay => 0,
+                };
                 transaction.commit().during("commit what was settled")?;
                 Ok(Ingested { readings: 0, change_sets, unresolved: Vec::new() })
             })
@@ -157,7 +182,7 @@ impl Db {
             .call(Priority::Ingest, move |connection| {
                 let now = Timestamp::UNIX_EPOCH;
                 let ingest = Ingest { connection, context: &context, now };
-                ingest.unresolved(&ingest.waiting()?)
+                ingest.unresolved(&ingest.findings()?)
             })
             .await
     }
@@ -178,12 +203,12 @@ impl Ingest<'_> {
         let missing = stores::baseline(self.connection, self.context.no)? == Baseline::Missing;
         match (phase, missing) {
             (Phase::RefreshBegins, true) => {
-                *self.context.refresh() = Refresh::default();
+                *self.context.refresh() = Refresh::begun();
                 baseline::begin(self.connection, self.context.no)?;
                 self.load(observations)
             }
             (Phase::RefreshBegins, false) => {
-                *self.context.refresh() = Refresh::default();
+                *self.context.refresh() = Refresh::begun();
                 self.compare(observations, phase)
             }
             (Phase::Refresh, true) => self.load(observations),
@@ -217,8 +242,12 @@ impl Ingest<'_> {
                 self.remove_absent(phase)?;
             }
         }
+        if phase == Phase::RefreshEnds {
+            self.mean_anew()?;
+            self.context.refresh().stage = Stage::Over;
+        }
         if phase == Phase::RefreshEnds || phase == Phase::Live {
-            let waiting = self.waiting()?;
+            let waiting = self.findings()?;
             ingested.unresolved = self.unresolved(&waiting)?;
             if ingested.unresolved.is_empty() && !waiting.is_empty() {
                 ingested.change_sets += self.settle_waiting()?;
@@ -234,15 +263,20 @@ impl Ingest<'_> {
             schema: &self.context.schema,
             base: &self.context.base,
             member_cap: self.context.member_cap,
+            phase,
         };
         let effects = reconcile(observation, &comparison, &mirror)?;
         let mut inserted = None;
+        let mut refresh = self.context.refresh();
         for write in &effects.writes {
-            inserted = mirror.apply(write)?.or(inserted);
+            let stands = |no| refresh.stage == Stage::UnderWay && refresh.imaged.has(no);
+            inserted = mirror.apply(write, &stands)?.or(inserted);
         }
         if let Some(no) = inserted {
-            self.context.refresh().mark(no);
+            refresh.seen.mark(no);
+            refresh.imaged.mark(no);
         }
+        drop(refresh);
         let Some(mut finding) = effects.finding else { return Ok(0) };
         if finding.found == Found::Created && finding.no == EntryNo(0) {
             finding.no = inserted.expect("a created entry was inserted");
@@ -257,20 +291,24 @@ impl Ingest<'_> {
     }
 
     fn mark_shown(&self, observation: &Observation) -> Result<(), DbError> {
-        let mark = |id: EntryId| -> Result<(), DbError> {
-            if let Some(no) = self.mirror().no_of(id)? {
-                self.context.refresh().mark(no);
-            }
-            Ok(())
-        };
+        let mut refresh = self.context.refresh();
         match observation {
             Observation::Entry(observed) => {
-                self.context.refresh().shown += 1;
-                mark(observed.id)
+                refresh.shown += 1;
+                if let Some(no) = self.mirror().no_of(observed.id)? {
+                    refresh.seen.mark(no);
+                    refresh.imaged.mark(no);
+                }
+                Ok(())
             }
             Observation::Present(set) => {
-                self.context.refresh().shown += set.ids.len() as u64;
-                set.ids.iter().try_for_each(|id| mark(*id))
+                refresh.shown += set.ids.len() as u64;
+                for id in &set.ids {
+                    if let Some(no) = self.mirror().no_of(*id)? {
+                        refresh.seen.mark(no);
+                    }
+                }
+                Ok(())
             }
             Observation::Delta(_) | Observation::Delete(_) | Observation::Rename(_) => Ok(()),
         }
@@ -281,14 +319,67 @@ impl Ingest<'_> {
         self.refuse_nothing()?;
         let absent: Vec<EntryId> = {
             let refresh = self.context.refresh();
-            let inside = self.mirror().inside()?;
-            inside.into_iter().filter(|(no, _)| !refresh.has(*no)).map(|(_, id)| id).collect()
+            self.mirror().inside(|no| !refresh.seen.has(no))?
         };
         for id in absent {
             let gone = Observation::Delete(Delete { id, origin: Origin::default() });
             self.take_in(&gone, phase)?;
         }
         Ok(())
+    }
+
+    /// A refresh may show a group before the entry that has its member's name now. At its end every name in an
+    /// image means who bears it then.
+    fn mean_anew(&self) -> Result<(), DbError> {
+        let mirror = self.mirror();
+        let links = mirror.links_by_borne_names()?;
+        for (holder, link) in links {
+            if !self.context.refresh().imaged.has(holder) {
+                continue;
+            }
+            let was = match meant_anew(&mirror, &link)? {
+                Anew::Nobody => continue,
+                Anew::InsteadOfTheDead => None,
+                Anew::InsteadOf(no) => mirror.by_no(no)?,
+            };
+            let (role, key) = (link.role, link.key);
+            mirror.apply(&Write::Revive { entry: holder, role, key }, &|_| false)?;
+            self.find_anew(holder, &link, was)?;
+        }
+        Ok(())
+    }
+
+    /// Adds to what was found of `holder` in this refresh that one of its links means somebody else.
+    fn find_anew(&self, holder: EntryNo, link: &KnownLink, was: Option<KnownEntry>) -> Result<(), DbError> {
+        let mirror = self.mirror();
+        let (Some(entry), Some(bearer)) = (mirror.by_no(holder)?, mirror.by_name(link.key)?.pop()) else {
+            return Ok(());
+        };
+        let schema = &self.context.schema;
+        let (seq, mut finding) = match self.last_waiting(holder)? {
+            Some((seq, finding)) => (Some(seq), finding),
+            None => (None, Finding::unchanged(holder, name_entry(schema, &entry))),
+        };
+        if !finding.came.iter().any(|came| came.role() == link.role && came.key == link.key) {
+            finding.means_anew(link, name_entry(schema, &bearer), was.map(|was| name_entry(schema, &was)));
+        }
+        match seq {
+            Some(seq) => self.rewrite(seq, &finding),
+            None => self.wait(&[finding]),
+        }
+    }
+
+    fn last_waiting(&self, holder: EntryNo) -> Result<Option<(i64, Finding)>, DbError> {
+        let waiting = self.waiting()?;
+        Ok(waiting.into_iter().rev().find(|(_, finding)| finding.no == holder))
+    }
+
+    fn rewrite(&self, seq: i64, finding: &Finding) -> Result<(), DbError> {
+        self.connection
+            .prepare_cached("UPDATE finding SET facts = ?2 WHERE seq = ?1")
+            .and_then(|mut s| s.execute(params![seq, to_json(finding)]))
+            .during("store a finding")
+            .map(drop)
     }
 
     /// A directory that shows nothing at all hides it: that is never a mass removal, and never a baseline.
@@ -321,13 +412,17 @@ impl Ingest<'_> {
             .during("look for findings")
     }
 
-    fn waiting(&self) -> Result<Vec<Finding>, DbError> {
-        let facts: Vec<String> = self
-            .connection
-            .prepare_cached("SELECT facts FROM finding WHERE store = ?1 ORDER BY seq")
-            .and_then(|mut s| s.query_map([self.context.no.0], |row| row.get(0))?.collect())
-            .during("read findings")?;
-        facts.iter().map(|facts| from_json("finding", facts)).collect()
+    fn waiting(&self) -> Result<Vec<(i64, Finding)>, DbError> {
+        self.connection
+            .prepare_cached("SELECT seq, facts FROM finding WHERE store = ?1 ORDER BY seq")
+            .and_then(|mut s| {
+                s.query_map([self.context.no.0], |row| Ok((row.get(0)?, json_at(row, 1)?)))?.collect()
+            })
+            .during("read findings")
+    }
+
+    fn findings(&self) -> Result<Vec<Finding>, DbError> {
+        Ok(self.waiting()?.into_iter().map(|(_, finding)| finding).collect())
     }
 
     fn wait(&self, findings: &[Finding]) -> Result<(), DbError> {
@@ -341,7 +436,7 @@ impl Ingest<'_> {
     }
 
     fn settle_waiting(&self) -> Result<usize, DbError> {
-        let findings = self.waiting()?;
+        let findings = self.findings()?;
         let told = self.tell(findings)?;
         self.connection
             .execute("DELETE FROM finding WHERE store = ?1", [self.context.no.0])
@@ -391,5 +486,7 @@ impl Ingest<'_> {
     }
 }
 
+#[cfg(test)]
+mod model;
 #[cfg(test)]
 mod tests;

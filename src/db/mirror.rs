@@ -38,12 +38,12 @@ pub(super) const INDEXES: &[(&str, &str)] = &[
         "CREATE INDEX mirror_entry_account ON entry (account_key) WHERE account_key IS NOT NULL",
     ),
     ("mirror_link_key", "CREATE INDEX mirror_link_key ON link (key)"),
-    ("mirror_link_target", "CREATE INDEX mirror_link_target ON link (target) WHERE target > 0"),
+    ("mirror_link_target", "CREATE INDEX mirror_link_target ON link (target) WHERE target IS NOT NULL"),
 ];
 
 // In the statements below `+store` keeps the planner from walking all entries of a store by the index of ids
 // where the key's own index leads to one row.
-const ENTRY: &str = "SELECT no, id, kind, scope, dn, account_key, stamp, attributes FROM entry";
+const ENTRY: &str = "SELECT no, id, kind, scope, dn, account_key, stamp, attributes, dn_key FROM entry";
 
 fn entry_at(row: &Row<'_>) -> rusqlite::Result<KnownEntry> {
     let stamp: Option<String> = row.get(6)?;
@@ -53,6 +53,7 @@ fn entry_at(row: &Row<'_>) -> rusqlite::Result<KnownEntry> {
         kind: kind_at(row, 2)?,
         scope: scope_at(row, 3)?,
         dn: dn_at(row, 4)?,
+        key: NameKey(row.get(8)?),
         account: row.get::<_, Option<i64>>(5)?.map(NameKey),
         stamp: stamp.as_deref().map(Stamp::from_csn),
         attributes: json_at(row, 7)?,
@@ -120,10 +121,11 @@ impl StoreMirror<'_> {
         self.connection.prepare_cached(sql).and_then(|mut s| s.execute(parameters)).during("write the mirror")
     }
 
-    /// Applies one write. An insert answers with the new row's number.
-    pub(super) fn apply(&self, write: &Write) -> Result<Option<EntryNo>, DbError> {
+    /// Applies one write. An insert answers with the new row's number. `stands` says of which entries the
+    /// present name is beyond doubt: a refresh has shown them already.
+    pub(super) fn apply(&self, write: &Write, stands: Stands<'_>) -> Result<Option<EntryNo>, DbError> {
         match write {
-            Write::Insert(entry) => return self.insert(entry).map(Some),
+            Write::Insert(entry) => return self.insert(entry, stands).map(Some),
             Write::Update { no, kind, scope, account, stamp, attributes } => {
                 if self.by_no(*no)?.is_some_and(|entry| entry.scope != *scope) {
                     self.count(1)?;
@@ -147,7 +149,7 @@ impl StoreMirror<'_> {
             Write::Touch { no, stamp } => {
                 self.execute("UPDATE entry SET stamp = ?2 WHERE no = ?1", params![no.0, stamp.as_str()])?;
             }
-            Write::Move { no, from, to } => self.move_entry(*no, from, to)?,
+            Write::Move { no, from, to } => self.move_entry(*no, from, to, stands)?,
             Write::Remove { no } => self.remove(*no)?,
             Write::AddLink { entry, role, key, target, meaning } => {
                 self.execute(
@@ -173,7 +175,10 @@ impl StoreMirror<'_> {
         Ok(None)
     }
 
-    fn insert(&self, entry: &NewEntry) -> Result<EntryNo, DbError> {
+    fn insert(&self, entry: &NewEntry, stands: Stands<'_>) -> Result<EntryNo, DbError> {
+        for former in self.by_name(entry.dn.key())? {
+            self.displace(former.no, stands)?;
+        }
         let no = self.insert_row(entry)?;
         if entry.scope == Scope::Inside {
             self.count(1)?;
@@ -269,22 +274,117 @@ impl StoreMirror<'_> {
         Ok(())
     }
 
-    fn move_entry(&self, no: EntryNo, from: &Dn, to: &Dn) -> Result<(), DbError> {
-        if from.key() != to.key() {
-            if self.is_bearer(from.key(), no)? {
-                self.bind(from.key(), no)?;
-            }
-            for (child, dn) in self.children(from.key())? {
+    fn move_entry(&self, no: EntryNo, from: &Dn, to: &Dn, stands: Stands<'_>) -> Result<(), DbError> {
+        if let Some(former) = self.other_bearer(to.key(), no)? {
+            self.displace(former, stands)?;
+        }
+        self.rename(no, from, to, to.key(), stands)?;
+        self.forget_stray(to.key())
+    }
+
+    /// Gives `no` and what lies below it other names, the entry itself to be found under `key`.
+    fn rename(
+        &self,
+        no: EntryNo,
+        from: &Dn,
+        to: &Dn,
+        key: NameKey,
+        stands: Stands<'_>,
+    ) -> Result<(), DbError> {
+        let before = self.key_of(no)?;
+        if before != key {
+            self.bind_meant(before, no)?;
+            for (child, dn) in self.children(before)? {
+                if stands(child) {
+                    continue;
+                }
                 if let Some(moved) = dn.with_base_replaced(from, to) {
-                    self.move_entry(child, &dn, &moved)?;
+                    self.move_along(child, &dn, &moved, key, stands)?;
                 }
             }
         }
         self.execute(
             "UPDATE entry SET dn = ?2, dn_key = ?3, parent_key = ?4 WHERE no = ?1",
-            params![no.0, to.as_str(), to.key().0, parent_key(to).0],
+            params![no.0, to.as_str(), key.0, parent_key(to).0],
         )?;
-        self.forget_stray(to.key())
+        Ok(())
+    }
+
+    /// Moves an entry with the one above it, which is found under `above` now.
+    fn move_along(
+        &self,
+        no: EntryNo,
+        from: &Dn,
+        to: &Dn,
+        above: NameKey,
+        stands: Stands<'_>,
+    ) -> Result<(), DbError> {
+        let key = match self.other_bearer(to.key(), no)? {
+            Some(former) if stands(former) => nobodys_key(no),
+            Some(former) => {
+                self.displace(former, stands)?;
+                to.key()
+            }
+            None => to.key(),
+        };
+        self.rename(no, from, to, key, stands)?;
+        self.execute("UPDATE entry SET parent_key = ?2 WHERE no = ?1", params![no.0, above.0])?;
+        Ok(())
+    }
+
+    /// Another entry was seen under this one's name: it keeps what it was called last, but is found by that
+    /// no longer, nor is what lies below it.
+    fn displace(&self, no: EntryNo, stands: Stands<'_>) -> Result<(), DbError> {
+        let before = self.key_of(no)?;
+        self.bind_meant(before, no)?;
+        for (child, _) in self.children(before)? {
+            if !stands(child) {
+                self.displace(child, stands)?;
+                self.execute(
+                    "UPDATE entry SET parent_key = ?2 WHERE no = ?1",
+                    params![child.0, nobodys_key(no).0],
+                )?;
+            }
+        }
+        self.execute("UPDATE entry SET dn_key = ?2 WHERE no = ?1", params![no.0, nobodys_key(no).0])?;
+        Ok(())
+    }
+
+    /// Links that mean `no` by `key` mean it for ever.
+    fn bind_meant(&self, key: NameKey, no: EntryNo) -> Result<(), DbError> {
+        if self.is_bearer(key, no)? { self.bind(key, no) } else { Ok(()) }
+    }
+
+    fn key_of(&self, no: EntryNo) -> Result<NameKey, DbError> {
+        self.connection
+            .prepare_cached("SELECT dn_key FROM entry WHERE no = ?1")
+            .and_then(|mut s| s.query_row([no.0], |row| Ok(NameKey(row.get(0)?))))
+            .during("read an entry")
+    }
+
+    fn other_bearer(&self, key: NameKey, but: EntryNo) -> Result<Option<EntryNo>, DbError> {
+        self.connection
+            .prepare_cached("SELECT no FROM entry WHERE dn_key = ?2 AND +store = ?1 AND no <> ?3 LIMIT 1")
+            .and_then(|mut s| {
+                s.query_row(params![self.store.0, key.0, but.0], |row| Ok(Some(EntryNo(row.get(0)?))))
+                    .or_else(no_row)
+            })
+            .during("find an entry by name")
+    }
+
+    /// Links of this store whose names may be borne by others than they mean.
+    pub(super) fn links_by_borne_names(&self) -> Result<Vec<(EntryNo, KnownLink)>, DbError> {
+        self.connection
+            .prepare_cached(
+                "SELECT role, key, target, entry FROM link
+                 WHERE target IS NOT NULL AND (SELECT store FROM entry WHERE no = link.entry) = ?1
+                 AND EXISTS (SELECT 1 FROM entry WHERE (dn_key = link.key OR account_key = link.key)
+                             AND +store = ?1 AND no <> link.target)",
+            )
+            .and_then(|mut s| {
+                s.query_map([self.store.0], |row| Ok((EntryNo(row.get(3)?), link_at(row)?)))?.collect()
+            })
+            .during("read links by names that are borne")
     }
 
     fn children(&self, parent: NameKey) -> Result<Vec<(EntryNo, Dn)>, DbError> {
@@ -304,8 +404,8 @@ impl StoreMirror<'_> {
         if entry.scope == Scope::Inside {
             self.count(-1)?;
         }
-        self.execute("UPDATE link SET target = 0 WHERE target = ?1 AND target > 0", params![no.0])?;
-        for key in [Some(entry.dn.key()), entry.account].into_iter().flatten() {
+        self.execute("UPDATE link SET target = 0 WHERE target = ?1", params![no.0])?;
+        for key in [Some(entry.key), entry.account].into_iter().flatten() {
             if self.is_bearer(key, no)? {
                 self.mean_by_name(key, 0)?;
             }
@@ -326,16 +426,30 @@ impl StoreMirror<'_> {
         }
     }
 
-    /// The rows of this store's watched entries, by number.
-    pub(super) fn inside(&self) -> Result<Vec<(EntryNo, EntryId)>, DbError> {
+    /// This store's watched entries of the rows that are `wanted`, by number. Only they are held in memory.
+    pub(super) fn inside(&self, wanted: impl Fn(EntryNo) -> bool) -> Result<Vec<EntryId>, DbError> {
         self.connection
             .prepare_cached("SELECT no, id FROM entry WHERE store = ?1 AND scope = 1 ORDER BY no")
             .and_then(|mut s| {
-                s.query_map([self.store.0], |row| Ok((EntryNo(row.get(0)?), EntryId(uuid_at(row, 1)?))))?
-                    .collect()
+                let mut rows = s.query([self.store.0])?;
+                let mut found = Vec::new();
+                while let Some(row) = rows.next()? {
+                    if wanted(EntryNo(row.get(0)?)) {
+                        found.push(EntryId(uuid_at(row, 1)?));
+                    }
+                }
+                Ok(found)
             })
             .during("read the entries of a store")
     }
+}
+
+/// Which entries' names are beyond doubt.
+pub(super) type Stands<'a> = &'a dyn Fn(EntryNo) -> bool;
+
+/// Under which an entry is filed that is found by no name: no hash of a name is so small but by chance.
+fn nobodys_key(no: EntryNo) -> NameKey {
+    NameKey(no.0)
 }
 
 fn parent_key(dn: &Dn) -> NameKey {
@@ -399,10 +513,10 @@ impl Mirror for StoreMirror<'_> {
         let (first, last) = role_range(relation);
         let mut links = self.read_links(
             "SELECT role, key, target FROM link
-             WHERE target = ?1 AND target > 0 AND entry = ?2 AND role BETWEEN ?3 AND ?4",
+             WHERE target = ?1 AND entry = ?2 AND role BETWEEN ?3 AND ?4",
             params![target.no.0, entry.0, first, last],
         )?;
-        for key in [Some(target.dn.key()), target.account].into_iter().flatten() {
+        for key in [Some(target.key), target.account].into_iter().flatten() {
             if self.is_bearer(key, target.no)? {
                 links.extend(self.read_links(
                     "SELECT role, key, target FROM link
@@ -426,11 +540,8 @@ impl Mirror for StoreMirror<'_> {
                 })
                 .during("read the links to an entry")
         };
-        let mut links = read(
-            "SELECT role, key, target, entry FROM link WHERE target = ?1 AND target > 0",
-            &[target.no.0],
-        )?;
-        for key in [Some(target.dn.key()), target.account].into_iter().flatten() {
+        let mut links = read("SELECT role, key, target, entry FROM link WHERE target = ?1", &[target.no.0])?;
+        for key in [Some(target.key), target.account].into_iter().flatten() {
             if self.is_bearer(key, target.no)? {
                 links.extend(read(
                     "SELECT role, key, target, entry FROM link WHERE key = ?2 AND target IS NULL
@@ -483,7 +594,7 @@ impl StoreMirror<'_> {
     pub(super) fn learn(&self, key: NameKey, entry: &NewEntry) -> Result<(), DbError> {
         let no = match self.by_id(entry.id)? {
             Some(known) => known.no,
-            None => self.insert(entry)?,
+            None => self.insert(entry, &|_| false)?,
         };
         if !self.is_bearer(key, no)? {
             self.bind(key, no)?;

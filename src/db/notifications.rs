@@ -52,8 +52,17 @@ pub struct MailDue {
 pub struct Composable {
     /// Windows that have closed.
     pub due: Vec<MailDue>,
-    /// When the next window closes, if one is open.
+    /// When the next window closes, if one is open among the recipients looked at.
     pub next: Option<Timestamp>,
+    /// Where to go on. `None`: these were all.
+    pub more: Option<Cursor>,
+}
+
+/// A place among the recipients, so that mail to one that cannot be written holds up nobody else.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Cursor {
+    recipient_key: String,
+    role: String,
 }
 
 /// A rendered mail, to be stored.
@@ -107,14 +116,17 @@ impl Db {
             .await
     }
 
-    /// The mails whose windows have closed.
+    /// The mails whose windows have closed, of some recipients from `after` on.
     pub async fn composable(
         &self,
         store: StoreNo,
         window: Duration,
+        after: Cursor,
         now: Timestamp,
     ) -> Result<Composable, DbError> {
-        self.worker.call(Priority::Rest, move |connection| composable(connection, store, window, now)).await
+        self.worker
+            .call(Priority::Rest, move |connection| composable(connection, store, window, &after, now))
+            .await
     }
 
     /// Stores rendered mails and marks what they tell. A draft of which a part was told meanwhile is dropped.
@@ -215,6 +227,7 @@ fn insert_notification(
 struct First {
     recipient_key: String,
     role: String,
+    seq: i64,
     created: Timestamp,
 }
 
@@ -222,18 +235,21 @@ fn composable(
     connection: &Connection,
     store: StoreNo,
     window: Duration,
+    after: &Cursor,
     now: Timestamp,
 ) -> Result<Composable, DbError> {
     let mut due = Vec::new();
     let mut next: Option<Timestamp> = None;
-    let mut recipients = 0;
-    for first in firsts(connection, store)? {
+    let mut firsts = firsts(connection, store, after)?;
+    let last = if firsts.len() == RECIPIENTS_AT_ONCE { firsts.last() } else { None };
+    let more = last.map(|f| Cursor { recipient_key: f.recipient_key.clone(), role: f.role.clone() });
+    firsts.sort_by_key(|first| first.seq);
+    for first in firsts {
         let closing = closes(first.created, window);
-        if closing > now || recipients == RECIPIENTS_AT_ONCE {
+        if closing > now {
             next = Some(next.map_or(closing, |next| next.min(closing)));
             continue;
         }
-        recipients += 1;
         for window in windows(waiting(connection, store, &first)?, window) {
             if window.closes > now {
                 next = Some(next.map_or(window.closes, |next| next.min(window.closes)));
@@ -242,28 +258,35 @@ fn composable(
             }
         }
     }
-    Ok(Composable { due, next })
+    Ok(Composable { due, next, more })
 }
 
-fn firsts(connection: &Connection, store: StoreNo) -> Result<Vec<First>, DbError> {
+/// In the order of the index, so that a page costs a page.
+fn firsts(connection: &Connection, store: StoreNo, after: &Cursor) -> Result<Vec<First>, DbError> {
     connection
         .prepare_cached(
             "SELECT recipient_key, role, min(seq), created_at FROM notification
-             WHERE store = ?1 AND message IS NULL GROUP BY recipient_key, role ORDER BY min(seq)",
+             WHERE store = ?1 AND message IS NULL AND (recipient_key, role) > (?2, ?3)
+             GROUP BY recipient_key, role ORDER BY recipient_key, role LIMIT ?4",
         )
         .and_then(|mut s| {
-            s.query_map([store.0], |row| {
-                Ok(First { recipient_key: row.get(0)?, role: row.get(1)?, created: timestamp(row.get(3)?) })
+            let page = RECIPIENTS_AT_ONCE as i64;
+            s.query_map(params![store.0, after.recipient_key, after.role, page], |row| {
+                Ok(First {
+                    recipient_key: row.get(0)?,
+                    role: row.get(1)?,
+                    seq: row.get(2)?,
+                    created: timestamp(row.get(3)?),
+                })
             })?
             .collect()
         })
         .during("read waiting notifications")
 }
 
-/// Row, change set and facts of a waiting notification.
+/// Row and facts of a waiting notification.
 struct Waiting {
     seq: i64,
-    change_set: i64,
     facts: String,
 }
 
@@ -274,12 +297,12 @@ fn waiting(
 ) -> Result<Vec<(Timestamp, Waiting)>, DbError> {
     connection
         .prepare_cached(
-            "SELECT created_at, seq, change_set, facts FROM notification
+            "SELECT created_at, seq, facts FROM notification
              WHERE store = ?1 AND recipient_key = ?2 AND role = ?3 AND message IS NULL ORDER BY seq",
         )
         .and_then(|mut s| {
             s.query_map(params![store.0, first.recipient_key, first.role], |row| {
-                let waiting = Waiting { seq: row.get(1)?, change_set: row.get(2)?, facts: row.get(3)? };
+                let waiting = Waiting { seq: row.get(1)?, facts: row.get(2)? };
                 Ok((timestamp(row.get(0)?), waiting))
             })?
             .collect()
@@ -291,12 +314,25 @@ fn mail_due(connection: &Connection, waiting: Vec<Waiting>) -> Result<MailDue, D
     let mut due = MailDue { notifications: Vec::new(), notices: Vec::new() };
     for waiting in waiting {
         let notification: Notification = from_json("notification", &waiting.facts)?;
-        let mut events = events_of(connection, waiting.change_set)?;
-        events.retain(|event| notification.events.contains(&event.id));
+        let events = own_events(connection, &notification)?;
         due.notifications.push(waiting.seq);
         due.notices.push(Notice { notification, events });
     }
     Ok(due)
+}
+
+/// One by one: a change set may have a hundred thousand events, and each recipient one of them.
+fn own_events(connection: &Connection, notification: &Notification) -> Result<Vec<ChangeEvent>, DbError> {
+    let mut events: Vec<(i64, ChangeEvent)> = Vec::with_capacity(notification.events.len());
+    for id in &notification.events {
+        let event = connection
+            .prepare_cached("SELECT seq, facts FROM event WHERE id = ?1")
+            .and_then(|mut s| s.query_row([id.0.as_bytes()], |row| Ok((row.get(0)?, json_at(row, 1)?))))
+            .during("read an event")?;
+        events.push(event);
+    }
+    events.sort_by_key(|(seq, _)| *seq);
+    Ok(events.into_iter().map(|(_, event)| event).collect())
 }
 
 fn enqueue(connection: &Connection, store: StoreNo, draft: &Draft, now: Timestamp) -> Result<(), DbError> {

@@ -41,6 +41,15 @@ impl StoreState {
     }
 }
 
+/// What an error is about: each side clears only its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Side {
+    /// Reading the directory and storing what it says.
+    Directory,
+    /// The mail server.
+    Mail,
+}
+
 /// How much of the mirror can be believed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Baseline {
@@ -67,7 +76,8 @@ impl Db {
                 connection
                     .execute(
                         "INSERT INTO store (name) VALUES (?1)
-                         ON CONFLICT (name) DO UPDATE SET state = 'connecting', url = NULL",
+                         ON CONFLICT (name) DO UPDATE
+                         SET state = 'connecting', url = NULL, directory_error = NULL, mail_error = NULL",
                         [name.as_str()],
                     )
                     .during("register a store")?;
@@ -79,6 +89,11 @@ impl Db {
                     .during("read a store")
             })
             .await
+    }
+
+    /// Whether there is a "before" by now.
+    pub async fn baseline(&self, store: StoreNo) -> Result<Baseline, DbError> {
+        self.worker.call(Priority::Ingest, move |connection| baseline(connection, store)).await
     }
 
     /// Where the store's feed stands.
@@ -153,23 +168,15 @@ impl Db {
             .await
     }
 
-    /// Says in `status` what went wrong last; `None` when it is over.
-    pub async fn set_error(
-        &self,
-        store: StoreNo,
-        error: Option<String>,
-        now: Timestamp,
-    ) -> Result<(), DbError> {
+    /// Says in `status` what is wrong with one of the two sides; `None` when it is over.
+    pub async fn set_error(&self, store: StoreNo, side: Side, error: Option<String>) -> Result<(), DbError> {
         self.worker
             .call(Priority::Rest, move |connection| {
-                let at = error.is_some().then(|| micros(now));
-                connection
-                    .execute(
-                        "UPDATE store SET last_error = ?2, last_error_at = ?3 WHERE no = ?1",
-                        params![store.0, error, at],
-                    )
-                    .during("store an error")
-                    .map(drop)
+                let sql = match side {
+                    Side::Directory => "UPDATE store SET directory_error = ?2 WHERE no = ?1",
+                    Side::Mail => "UPDATE store SET mail_error = ?2 WHERE no = ?1",
+                };
+                connection.execute(sql, params![store.0, error]).during("store an error").map(drop)
             })
             .await
     }

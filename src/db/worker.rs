@@ -2,6 +2,7 @@
 
 use std::{
     collections::VecDeque,
+    panic::{self, AssertUnwindSafe},
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     thread,
 };
@@ -96,8 +97,12 @@ impl Worker {
     ) -> Result<R, DbError> {
         let (answer, answered) = oneshot::channel();
         let job: Job = Box::new(move |connection| {
-            // Whoever asked may be gone by now; the work is done all the same.
-            let _ = answer.send(work(connection));
+            // A transaction that a panic leaves open is rolled back on its way out, so the connection is whole.
+            // The caller hears that its work is lost; everybody else goes on.
+            if let Ok(done) = panic::catch_unwind(AssertUnwindSafe(|| work(connection))) {
+                // Whoever asked may be gone by now; the work is done all the same.
+                let _ = answer.send(done);
+            }
         });
         {
             let mut queues = self.shared.queues();
@@ -108,5 +113,31 @@ impl Worker {
         }
         self.shared.filled.notify_one();
         answered.await.map_err(|_| DbError::Closed)?
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn work_that_panics_is_answered_and_stops_nobody_else() {
+        let worker = Worker::start(Connection::open_in_memory().unwrap());
+        let broken = worker
+            .call(Priority::Ingest, |connection| -> Result<(), DbError> {
+                let transaction = connection.transaction().unwrap();
+                transaction.execute_batch("CREATE TABLE half (done)").unwrap();
+                panic!("on purpose")
+            })
+            .await;
+        assert!(matches!(broken, Err(DbError::Closed)));
+        let tables = worker
+            .call(Priority::Rest, |connection| {
+                Ok(connection
+                    .query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get::<_, i64>(0))
+                    .unwrap())
+            })
+            .await;
+        assert_eq!(tables.unwrap(), 0, "what it had begun is rolled back");
     }
 }

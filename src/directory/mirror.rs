@@ -63,6 +63,8 @@ pub struct KnownEntry {
     pub scope: Scope,
     /// Its last-seen DN.
     pub dn: Dn,
+    /// Under which it is found: that of `dn`, or nobody's since another entry was seen under that name.
+    pub key: NameKey,
     /// Key of its account name, where it has one.
     pub account: Option<NameKey>,
     /// How new the reading is.
@@ -180,7 +182,8 @@ pub enum Write {
         /// How new the reading is.
         stamp: Stamp,
     },
-    /// A new DN; for an entry with entries below it theirs change too.
+    /// A new DN; for an entry with entries below it theirs change too. Whoever was known by it is found by it
+    /// no longer: its own new name, or its end, is still on its way.
     Move {
         /// The row.
         no: EntryNo,
@@ -223,7 +226,7 @@ pub enum Write {
         /// Whom it meant.
         to: EntryNo,
     },
-    /// A dead link's name means somebody again.
+    /// A link means whoever bears its name.
     Revive {
         /// Who holds the link.
         entry: EntryNo,

@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::{LOOK_AROUND, Store, woken};
 use crate::{
     clock,
-    db::{DbError, Draft, MailDue},
+    db::{Cursor, DbError, Draft, MailDue},
     error_chain::chain,
     notify::{
         notification::{Recipient, Role},
@@ -50,13 +50,14 @@ fn until(at: Timestamp) -> Duration {
     Duration::try_from(at.duration_since(clock::now())).unwrap_or_default()
 }
 
-/// Composes what is due; answers when the next window closes.
+/// Composes what is due, each recipient once; answers when the next window closes.
 async fn compose_all(store: &Store) -> Result<Option<Timestamp>, DbError> {
+    let mut after = Cursor::default();
+    let mut next: Option<Timestamp> = None;
     loop {
         let now = clock::now();
         let window = store.options.digest_window;
-        let composable = store.db.composable(store.context.no, window, now).await?;
-        let found = composable.due.len();
+        let composable = store.db.composable(store.context.no, window, after, now).await?;
         let drafts: Vec<Draft> =
             composable.due.into_iter().filter_map(|due| draft(store, due, now)).collect();
         let written = drafts.len();
@@ -65,8 +66,10 @@ async fn compose_all(store: &Store) -> Result<Option<Timestamp>, DbError> {
             debug!(messages = written, "composed");
             store.wake.deliver.notify_one();
         }
-        if found == 0 || written == 0 {
-            return Ok(composable.next);
+        next = [next, composable.next].into_iter().flatten().min();
+        match composable.more {
+            Some(more) => after = more,
+            None => return Ok(next),
         }
     }
 }

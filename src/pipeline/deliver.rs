@@ -1,15 +1,19 @@
 //! Deliver: due messages go to the mail server, one row per attempt.
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
-use tokio::task::JoinSet;
+use tokio::task::{Id, JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, debug, error, info, warn};
 
 use super::{LOOK_AROUND, Store};
 use crate::{
     clock,
-    db::{AfterAttempt, AttemptRecord, DbError, QueueHead, QueuedMail},
+    db::{AfterAttempt, AttemptRecord, DbError, QueueHead, QueuedMail, Side},
     error_chain::chain,
     outbox::{
         mailer::{MAX_CONNECTIONS, SendError},
@@ -21,14 +25,18 @@ use crate::{
 /// What is under way may end before a stop is carried out, for so long.
 const LAST_WORDS: Duration = Duration::from_secs(8);
 
+/// Before an attempt that was made is stored again, where the state file failed.
+const STORE_AGAIN: Duration = Duration::from_secs(1);
+
 /// What one attempt says about the server. `None`: nothing, the state file failed.
-type Attempted = (i64, Option<Outcome>);
+type Attempted = Option<Outcome>;
 
 struct Delivery {
     store: Arc<Store>,
     health: ServerHealth,
     heads: Vec<QueueHead>,
-    in_flight: BTreeSet<i64>,
+    /// The message that each attempt is about.
+    in_flight: BTreeMap<Id, i64>,
     sending: JoinSet<Attempted>,
 }
 
@@ -37,7 +45,7 @@ pub(super) async fn run(store: Arc<Store>, cancel: CancellationToken) {
         store,
         health: ServerHealth::Up,
         heads: Vec::new(),
-        in_flight: BTreeSet::new(),
+        in_flight: BTreeMap::new(),
         sending: JoinSet::new(),
     };
     delivery.look().await;
@@ -51,16 +59,15 @@ pub(super) async fn run(store: Arc<Store>, cancel: CancellationToken) {
 impl Delivery {
     /// Reads the oldest message of each recipient anew.
     async fn look(&mut self) {
-        match self.store.db.queue_heads(self.store.context.no).await {
+        match self.store.db.queue_heads(self.store.context.no, clock::now()).await {
             Ok(heads) => self.heads = heads,
             Err(error) => error!(error = chain(&error), "cannot read the queue"),
         }
     }
 
     fn queue(&self) -> Vec<Queued<'_, i64>> {
-        let state = |seq| {
-            if self.in_flight.contains(&seq) { QueueState::InFlight } else { QueueState::Waiting }
-        };
+        let in_flight: BTreeSet<i64> = self.in_flight.values().copied().collect();
+        let state = |seq| if in_flight.contains(&seq) { QueueState::InFlight } else { QueueState::Waiting };
         self.heads
             .iter()
             .map(|head| Queued {
@@ -75,10 +82,10 @@ impl Delivery {
     fn claim(&mut self) {
         let claimed = claimable(&self.queue(), clock::now(), self.health, MAX_CONNECTIONS);
         for seq in claimed {
-            self.in_flight.insert(seq);
             let store = Arc::clone(&self.store);
-            let attempt = async move { (seq, attempt(&store, seq).await) };
-            self.sending.spawn(attempt.in_current_span());
+            let attempt = async move { attempt(&store, seq).await };
+            let task = self.sending.spawn(attempt.in_current_span());
+            self.in_flight.insert(task.id(), seq);
         }
     }
 
@@ -89,7 +96,7 @@ impl Delivery {
         tokio::select! {
             () = cancel.cancelled() => {}
             () = self.store.wake.deliver.notified() => self.look().await,
-            Some(ended) = self.sending.join_next() => self.ended(ended).await,
+            Some(ended) = self.sending.join_next_with_id() => self.ended(ended).await,
             () = tokio::time::sleep(next.min(LOOK_AROUND)), if self.sending.is_empty() || next > Duration::ZERO => {
                 if next >= LOOK_AROUND {
                     self.look().await;
@@ -98,18 +105,17 @@ impl Delivery {
         }
     }
 
-    async fn ended(&mut self, ended: Result<Attempted, tokio::task::JoinError>) {
-        let Ok((seq, outcome)) = ended else {
+    async fn ended(&mut self, ended: Result<(Id, Attempted), JoinError>) {
+        let (task, outcome) = ended.unwrap_or_else(|cut_short| {
             error!("an attempt to deliver a message was cut short");
-            self.in_flight.clear();
-            return self.look().await;
-        };
-        self.in_flight.remove(&seq);
-        self.heads.retain(|head| head.seq != seq);
+            (cut_short.id(), None)
+        });
+        let seq = self.in_flight.remove(&task);
+        self.heads.retain(|head| Some(head.seq) != seq);
         match outcome {
-            Some(Outcome::Delivered) => self.reached(),
+            Some(Outcome::Delivered) => self.reached().await,
             Some(Outcome::Failed(failure)) => self.failed(failure).await,
-            // The state file failed: the server is not asked again at once.
+            // Nothing was learnt of the server; whatever it was, it is not to happen again at once.
             None => self.health = self.health.unreachable(clock::now()),
         }
         if self.in_flight.is_empty()
@@ -119,11 +125,22 @@ impl Delivery {
         }
     }
 
-    fn reached(&mut self) {
+    async fn reached(&mut self) {
         if self.health != ServerHealth::Up {
-            info!("the mail server can be reached again");
+            self.say_reached().await;
         }
         self.health = self.health.reached();
+    }
+
+    async fn say_reached(&self) {
+        info!("the mail server can be reached again");
+        self.say(None).await;
+    }
+
+    async fn say(&self, error: Option<String>) {
+        if let Err(error) = self.store.db.set_error(self.store.context.no, Side::Mail, error).await {
+            error!(error = chain(&error), "cannot store what went wrong");
+        }
     }
 
     async fn failed(&mut self, failure: FailureClass) {
@@ -131,12 +148,10 @@ impl Delivery {
         self.health = self.health.after(failure, clock::now());
         match (before, self.health) {
             (ServerHealth::Up, ServerHealth::Down { .. }) => {
-                let said = Some("the mail server cannot be used; messages wait in the outbox".to_owned());
-                if let Err(error) = self.store.db.set_error(self.store.context.no, said, clock::now()).await {
-                    error!(error = chain(&error), "cannot store what went wrong");
-                }
+                self.say(Some("the mail server cannot be used; messages wait in the outbox".to_owned()))
+                    .await;
             }
-            (ServerHealth::Down { .. }, ServerHealth::Up) => info!("the mail server can be reached again"),
+            (ServerHealth::Down { .. }, ServerHealth::Up) => self.say_reached().await,
             (ServerHealth::Up, ServerHealth::Up) | (ServerHealth::Down { .. }, ServerHealth::Down { .. }) => {
             }
         }
@@ -145,9 +160,7 @@ impl Delivery {
     async fn finish(mut self) {
         let all = async {
             while let Some(ended) = self.sending.join_next().await {
-                if let Ok((seq, _)) = ended {
-                    debug!(message.seq = seq, "an attempt ended while stopping");
-                }
+                debug!(cut_short = ended.is_err(), "an attempt ended while stopping");
             }
         };
         if tokio::time::timeout(LAST_WORDS, all).await.is_err() {
@@ -160,12 +173,12 @@ impl Delivery {
     }
 }
 
-/// One attempt, stored. `None`: the state file failed, and the message is as it was.
+/// One attempt, stored. `None`: the message could not be read, and is as it was.
 async fn attempt(store: &Store, seq: i64) -> Option<Outcome> {
     match try_attempt(store, seq).await {
         Ok(outcome) => Some(outcome),
         Err(error) => {
-            error!(error = chain(&error), message.seq = seq, "cannot store an attempt");
+            error!(error = chain(&error), message.seq = seq, "cannot read a message");
             None
         }
     }
@@ -175,9 +188,17 @@ async fn try_attempt(store: &Store, seq: i64) -> Result<Outcome, DbError> {
     let mail = store.db.queued_mail(seq).await?;
     let sent = store.mailer.send(&mail.address, &mail.bytes, &mail.message_id).await;
     let record = record(store, &mail, sent);
-    let outcome = record.outcome;
-    store.db.record_attempt(record).await?;
-    Ok(outcome)
+    keep(store, &record).await;
+    Ok(record.outcome)
+}
+
+/// Stores an attempt, however long that takes: a message that was sent and is not known to be would be sent
+/// again. It stays in flight meanwhile.
+async fn keep(store: &Store, record: &AttemptRecord) {
+    while let Err(error) = store.db.record_attempt(record.clone()).await {
+        error!(error = chain(&error), message.seq = record.seq, "cannot store an attempt; trying again");
+        tokio::time::sleep(STORE_AGAIN).await;
+    }
 }
 
 fn record(store: &Store, mail: &QueuedMail, sent: Result<Answer, SendError>) -> AttemptRecord {

@@ -13,9 +13,8 @@ use super::{
 };
 use crate::{
     change::observation::Observation,
-    clock,
     connector::{Basis, CheckpointSource, Connector, Disposition, FeedEvent},
-    db::{Db, DbError, StoreNo, StoreState},
+    db::{Db, DbError, Side, StoreNo, StoreState},
     directory::{batch::Batch, checkpoint::Checkpoint, schema::Schema},
     error_chain::chain,
 };
@@ -34,6 +33,8 @@ pub(super) enum Ended {
     GivenUp(String),
     /// What was read could not be stored.
     Failed(DbError),
+    /// One of the tasks is gone that should be running.
+    CutShort,
 }
 
 struct Stored {
@@ -72,9 +73,13 @@ pub(super) async fn run(store: Arc<Store>, cancel: CancellationToken) {
                 say_error(&store, Some(chain(&failure))).await;
                 say_state(&store, StoreState::Connecting).await;
             }
+            Ended::CutShort => {
+                error!("following the directory was cut short; beginning again soon");
+                say_state(&store, StoreState::Connecting).await;
+            }
         }
         tokio::select! {
-            () = cancel.cancelled() => return,
+            () = cancel.cancelled() => return say_state(&store, StoreState::Stopped).await,
             () = tokio::time::sleep(PAUSE) => {}
         }
     }
@@ -89,17 +94,17 @@ async fn follow(store: &Arc<Store>, cancel: &CancellationToken) -> Ended {
     let feed = tokio::spawn(connector.run(checkpoints, to_map, this_time.clone()).in_current_span());
     let schema = Arc::clone(&store.context.schema);
     let mapper = tokio::spawn(map(schema, from_connector, to_ingest).in_current_span());
-    let ended = Ingest::new(Arc::clone(store)).run(mapped).await;
+    let ended = match store.db.baseline(store.context.no).await {
+        Ok(baseline) => Ingest::new(Arc::clone(store), baseline).run(mapped).await,
+        Err(error) => Ended::Failed(error),
+    };
     this_time.cancel();
     let _ = mapper.await;
     match (ended, feed.await) {
         (Ended::Stopped, Ok(Err(error))) => Ended::GivenUp(chain(&error)),
-        (ended, Ok(_)) => ended,
-        (Ended::Stopped, Err(_)) if cancel.is_cancelled() => Ended::Stopped,
-        (ended, Err(_)) => {
-            error!("the connector was cut short");
-            ended
-        }
+        // Nothing more came although nobody asked for an end: the mapper or the connector panicked.
+        (Ended::Stopped, _) if !cancel.is_cancelled() => Ended::CutShort,
+        (ended, _) => ended,
     }
 }
 
@@ -131,7 +136,7 @@ pub(super) async fn say_state(store: &Store, state: StoreState) {
 }
 
 pub(super) async fn say_error(store: &Store, error: Option<String>) {
-    if let Err(error) = store.db.set_error(store.context.no, error, clock::now()).await {
+    if let Err(error) = store.db.set_error(store.context.no, Side::Directory, error).await {
         error!(error = chain(&error), "cannot store what went wrong");
     }
 }

@@ -36,21 +36,35 @@ pub(super) enum Incoming {
     Failed { error: String, disposition: Disposition, retry_in: Option<Duration> },
 }
 
+/// Whether all that happened before is told, or ready to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Course {
+    /// The refresh has not ended.
+    Behind,
+    /// It has, but some of it waits for names.
+    Asking,
+    /// `live`.
+    CaughtUp,
+}
+
 pub(super) struct Ingest {
     store: Arc<Store>,
     lookup: Lookup,
     baseline: Baseline,
     progress: Option<Progress>,
+    course: Course,
     /// Names that could not be asked for yet, and when to ask again.
     open: Vec<(NameKey, Dn)>,
     ask_at: Option<Instant>,
 }
 
 impl Ingest {
-    pub(super) fn new(store: Arc<Store>) -> Self {
+    /// `baseline`: whether there is one at this moment.
+    pub(super) fn new(store: Arc<Store>, baseline: Baseline) -> Self {
         Self {
             lookup: store.connector.lookup(),
-            baseline: store.facts.baseline,
+            baseline,
+            course: Course::Behind,
             progress: None,
             open: Vec::new(),
             ask_at: None,
@@ -71,7 +85,7 @@ impl Ingest {
                 },
             };
             let done = match incoming {
-                None => self.ask().await,
+                None => self.ask_again().await,
                 Some(incoming) => self.take(incoming).await,
             };
             match done {
@@ -125,6 +139,12 @@ impl Ingest {
         phase: Phase,
         checkpoint: Option<Checkpoint>,
     ) -> Result<(), DbError> {
+        if phase == Phase::RefreshBegins {
+            // What waits is told at the refresh's end, and the names asked for then.
+            self.course = Course::Behind;
+            self.open.clear();
+            self.ask_at = None;
+        }
         let context = Arc::clone(&self.store.context);
         let ingested = self.store.db.ingest(context, observations, phase, checkpoint, clock::now()).await?;
         if let Some(progress) = &mut self.progress {
@@ -133,15 +153,19 @@ impl Ingest {
             info!(readings = ingested.readings, change_sets = ingested.change_sets, "ingested");
         }
         let readings = ingested.readings;
-        self.told(ingested).await?;
         if phase == Phase::RefreshEnds {
             debug!(readings, "the refresh has ended");
+            self.course = Course::Asking;
+        }
+        self.told(ingested).await?;
+        if self.course == Course::Asking && self.open.is_empty() {
             self.caught_up().await;
         }
         Ok(())
     }
 
     async fn caught_up(&mut self) {
+        self.course = Course::CaughtUp;
         self.baseline = Baseline::Complete;
         if let Some(progress) = self.progress.take() {
             progress.end();
@@ -154,11 +178,20 @@ impl Ingest {
         if ingested.change_sets > 0 {
             self.store.wake.dispatch.notify_one();
         }
-        if ingested.unresolved.is_empty() {
+        self.open = ingested.unresolved;
+        if self.open.is_empty() {
+            self.ask_at = None;
             return Ok(());
         }
-        self.open = ingested.unresolved;
         self.ask().await.map(drop)
+    }
+
+    async fn ask_again(&mut self) -> Result<Option<String>, DbError> {
+        let answer = self.ask().await;
+        if self.course == Course::Asking && self.open.is_empty() {
+            self.caught_up().await;
+        }
+        answer
     }
 
     /// Asks the directory for the open names. What waits for them is told with the answers, and not before.
@@ -176,12 +209,16 @@ impl Ingest {
         let schema = &self.store.context.schema;
         let looked_up = self
             .open
-            .drain(..)
+            .iter()
             .zip(found)
-            .map(|((key, _), image)| LookedUp { key, entry: image.map(|image| Observed::new(image, schema)) })
+            .map(|((key, _), image)| LookedUp {
+                key: *key,
+                entry: image.map(|image| Observed::new(image, schema)),
+            })
             .collect();
         let context = Arc::clone(&self.store.context);
         let settled = self.store.db.settle(context, looked_up, clock::now()).await?;
+        self.open.clear();
         debug!(names = names.len(), change_sets = settled.change_sets, "names looked up");
         if settled.change_sets > 0 {
             self.store.wake.dispatch.notify_one();

@@ -651,3 +651,137 @@ async fn findings_of_a_refresh_survive_a_restart_in_its_middle() {
     world.refresh(vec![Is(ops(&["ada"]))]).await;
     assert_eq!(world.told().await, ["1 member-removed ops ben"]);
 }
+
+#[tokio::test]
+async fn a_newcomer_under_a_renamed_members_old_name_is_a_member_of_their_own() {
+    let mut world = World::new(company()).await;
+    world.live(vec![Is(person('b', "ben").at("uid=benno,ou=people")), Is(person('n', "ben"))]).await;
+    world.told().await;
+    world.live(vec![Is(ops(&["ada", "benno", "ben"]))]).await;
+    assert_eq!(world.told().await, ["1 member-added ops ben"], "the new one");
+    world.live(vec![Is(ops(&["ada", "benno"]))]).await;
+    assert_eq!(world.told().await, ["1 member-removed ops ben"]);
+}
+
+#[tokio::test]
+async fn a_refresh_that_shows_the_group_before_its_members_old_name_is_taken_over() {
+    let renamed = || Is(person('b', "ben").at("uid=benno,ou=people"));
+    let taken = || Is(person('n', "ben"));
+    let after = || Is(ops(&["ada", "benno", "ben"]));
+    let told = ["1 member-added ops ben", "2 object-renamed ben", "3 object-created ben"];
+    check_refresh(vec![after(), renamed(), taken()], &told).await;
+    let told = ["1 object-created ben", "2 member-added ops ben", "3 object-renamed ben"];
+    check_refresh(vec![taken(), after(), renamed()], &told).await;
+}
+
+#[tokio::test]
+async fn two_members_that_swapped_their_names_while_away_are_two_renames() {
+    let ada = || Is(person('a', "ada").at("uid=ben,ou=people"));
+    let ben = || Is(person('b', "ben").at("uid=ada,ou=people"));
+    let told = ["1 object-renamed ada", "2 object-renamed ben"];
+    check_refresh(vec![ada(), Is(ops(&["ben", "ada"])), ben()], &told).await;
+    check_refresh(vec![Is(ops(&["ben", "ada"])), ada(), ben()], &told).await;
+    let only_ada = || Is(group('s', "solo", &["ben"]));
+    let mut before = company();
+    before.push(group('s', "solo", &["ada"]));
+    let mut world = World::new(before).await;
+    world.refresh(vec![ada(), only_ada(), ben()]).await;
+    assert_eq!(world.told().await, told);
+}
+
+#[tokio::test]
+async fn entries_shown_before_their_container_is_renamed_moved_with_it() {
+    check_refresh(
+        vec![Is(person('a', "ada").at("uid=ada,ou=staff")), Is(container('P', "ou=staff"))],
+        &["1 object-renamed staff"],
+    )
+    .await;
+    check_refresh(
+        vec![Is(person('a', "ada").at("uid=ada2,ou=staff")), Is(container('P', "ou=staff"))],
+        &["1 object-renamed ada", "2 object-renamed staff"],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn a_rows_number_is_never_used_again_while_findings_speak_of_it() {
+    let mut before = company();
+    before.push(group('z', "last", &["ben"]));
+    let mut world = World::new(before).await;
+    world.refresh(vec![Gone('b'), Gone('z'), Is(group('n', "new", &["ada"]))]).await;
+    assert_eq!(
+        world.told().await,
+        [
+            "1 object-deleted ben",
+            "1 member-removed ops ben (consequence)",
+            "2 object-deleted last",
+            "3 object-created new",
+            "3 member-added new ada"
+        ]
+    );
+}
+
+#[tokio::test]
+async fn what_a_refresh_found_is_not_told_by_an_answer_that_comes_in_its_middle() {
+    let mut world = World::new(company()).await;
+    let asked = world.try_batch(Phase::Live, vec![Is(ops(&["ada", "ben", "nobody"]))]).await.unwrap();
+    assert_eq!(asked.unresolved.len(), 1);
+    world.batch(Phase::RefreshBegins, vec![]).await;
+    world.batch(Phase::Refresh, vec![Is(group('n', "new", &["dee"]))]).await;
+    let answer = vec![LookedUp { key: asked.unresolved[0].0, entry: None }];
+    let settled = world.db.settle(Arc::clone(&world.context), answer, Timestamp::UNIX_EPOCH).await.unwrap();
+    assert_eq!((settled.change_sets, world.told().await.len()), (0, 0));
+    world.batch(Phase::Refresh, vec![Is(person('d', "dee"))]).await;
+    world.batch(Phase::RefreshEnds, vec![]).await;
+    assert_eq!(
+        world.told().await,
+        [
+            "1 member-added ops nobody?",
+            "2 object-created new",
+            "2 member-added new dee",
+            "3 object-created dee"
+        ]
+    );
+}
+
+#[tokio::test]
+async fn an_account_name_that_two_bear_goes_on_to_mean_the_same_one() {
+    let twin = || person('t', "ada").at("uid=ada,ou=more");
+    let unix = |member: &str| {
+        Entry { id: 'u', dn: dn_of("cn=unix,ou=groups"), attributes: vec![] }
+            .with("objectClass", "posixGroup")
+            .with("cn", "unix")
+            .with("memberUid", member)
+    };
+    let mut before = company();
+    before.extend([container('M', "ou=more"), twin(), unix("ada")]);
+    let mut world = World::new(before).await;
+    // The first of the two gives the name up: the other is still meant.
+    world.live(vec![Is(person('a', "ada").without("uid").with("uid", "eda"))]).await;
+    world.live(vec![Gone('t')]).await;
+    let told = world.told().await;
+    assert_eq!(told, ["1 object-deleted ada", "1 member-removed unix ada (consequence)"]);
+}
+
+#[tokio::test]
+async fn an_entry_that_comes_twice_in_the_baseline_of_a_second_store_counts_once() {
+    let mut world = World::new(company()).await;
+    let facts = world.db.begin_store("other".parse().unwrap()).await.unwrap();
+    let schema = Arc::clone(&world.context.schema);
+    world.context = Arc::new(StoreContext::new(facts.no, Dn::parse(BASE).unwrap(), schema, 10));
+    world.batch(Phase::RefreshBegins, vec![]).await;
+    world.batch(Phase::Refresh, company().into_iter().map(Is).collect()).await;
+    world.batch(Phase::Refresh, vec![Is(ops(&["ada"])), Gone('b')]).await;
+    world.batch(Phase::RefreshEnds, vec![Nothing("")]).await;
+    world.live(vec![Is(ops(&["ada", "cem"]))]).await;
+    assert_eq!(world.told().await, ["1 member-added ops cem"]);
+}
+
+#[tokio::test]
+async fn an_entry_that_came_twice_in_the_first_baseline_counts_once() {
+    let mut before = company();
+    before.extend([ops(&["ada"]), person('n', "nil")]);
+    let mut world = World::new(before).await;
+    world.live(vec![Is(ops(&["ada", "cem"]))]).await;
+    assert_eq!(world.told().await, ["1 member-added ops cem"]);
+}
