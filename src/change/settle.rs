@@ -74,6 +74,7 @@ pub fn settle<M: Mirror>(
 ) -> Result<Vec<ChangeSet>, M::Error> {
     name_departures(&mut findings, schema, mirror)?;
     merge_shuffled(&mut findings);
+    findings = bury_first(findings);
     hand_over_departures(&mut findings, mirror)?;
     let turns =
         findings.iter().map(|finding| Turns::of(finding, schema, mirror)).collect::<Result<Vec<_>, _>>()?;
@@ -94,6 +95,33 @@ pub fn settle<M: Mirror>(
         }
     }
     Ok(sets)
+}
+
+/// A name is free before another entry takes it. Where a refresh showed the new bearer before the end of the
+/// old one (rule 4), what became of the old one is told first: else it would look as if the new one were gone.
+fn bury_first(findings: Vec<Finding>) -> Vec<Finding> {
+    let mut created = BTreeMap::new();
+    let mut buried = BTreeMap::new();
+    for (at, finding) in findings.iter().enumerate() {
+        match &finding.found {
+            Found::Created => {
+                created.entry(finding.entry.dn.key()).or_insert((at, finding.no));
+            }
+            Found::Deleted(_) => {
+                let another = created.get(&finding.entry.dn.key()).filter(|(_, no)| *no != finding.no);
+                buried.extend(another.map(|(before, _)| (finding.no, *before)));
+            }
+            Found::Changed { .. } => {}
+        }
+    }
+    let place = |at, no| match buried.get(&no) {
+        Some(&before) if before < at => (before, 0),
+        Some(_) | None => (at, 1),
+    };
+    let mut placed: Vec<_> =
+        findings.into_iter().enumerate().map(|(at, finding)| (place(at, finding.no), finding)).collect();
+    placed.sort_by_key(|(place, _)| *place);
+    placed.into_iter().map(|(_, finding)| finding).collect()
 }
 
 /// Under which a value is filed.

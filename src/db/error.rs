@@ -67,7 +67,7 @@ pub enum DbError {
     },
     /// Not a failure of the file: what was to be stored cannot be true.
     #[error(
-        "the directory shows no entry at all under base_dn: give the account read access to the tree; \
+        "the directory shows nobody under base_dn: give the account read access to the tree; \
          nothing was stored and nothing was taken as deleted"
     )]
     NothingShown,

@@ -319,6 +319,10 @@ impl Ingest<'_> {
         self.refuse_nothing()?;
         let absent: Vec<EntryId> = {
             let refresh = self.context.refresh();
+            // Rights may be taken from all but the containers.
+            if !self.mirror().shows_anyone(|no| refresh.seen.has(no))? {
+                return Err(DbError::NothingShown);
+            }
             self.mirror().inside(|no| !refresh.seen.has(no))?
         };
         for id in absent {

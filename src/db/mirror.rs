@@ -14,7 +14,7 @@ use crate::{
     change::resolve::{describe, name_entry},
     directory::{
         dn::{Dn, NameKey},
-        entry::{EntryId, EntryRef, Relation, Stamp},
+        entry::{EntryId, EntryKind, EntryRef, Relation, Stamp},
         mirror::{EntryNo, KnownEntry, KnownLink, Mirror, NewEntry, People, Profile, Scope, Stray, Write},
         schema::{Link, LinkTarget, Role, Schema},
     },
@@ -426,6 +426,25 @@ impl StoreMirror<'_> {
         }
     }
 
+    /// Whether one of this store's users, groups and contacts is among the `shown`, or there is none to show.
+    pub(super) fn shows_anyone(&self, shown: impl Fn(EntryNo) -> bool) -> Result<bool, DbError> {
+        let container = kind_code(EntryKind::Container);
+        self.connection
+            .prepare_cached("SELECT no FROM entry WHERE store = ?1 AND scope = 1 AND kind <> ?2")
+            .and_then(|mut s| {
+                let mut rows = s.query(params![self.store.0, container])?;
+                let mut nobody_to_show = true;
+                while let Some(row) = rows.next()? {
+                    nobody_to_show = false;
+                    if shown(EntryNo(row.get(0)?)) {
+                        return Ok(true);
+                    }
+                }
+                Ok(nobody_to_show)
+            })
+            .during("look for somebody who was shown")
+    }
+
     /// This store's watched entries of the rows that are `wanted`, by number. Only they are held in memory.
     pub(super) fn inside(&self, wanted: impl Fn(EntryNo) -> bool) -> Result<Vec<EntryId>, DbError> {
         self.connection
@@ -653,7 +672,11 @@ mod tests {
 
     #[test]
     fn no_statement_walks_a_whole_table() {
-        let whole_store = ["SELECT no, id FROM entry WHERE store", "SELECT count(*) FROM entry"];
+        let whole_store = [
+            "SELECT no, id FROM entry WHERE store",
+            "SELECT no FROM entry WHERE store = ?1 AND scope",
+            "SELECT count(*) FROM entry",
+        ];
         let statements = statements();
         assert!(statements.len() > 15, "{statements:#?}");
         for sql in statements.iter().filter(|sql| !whole_store.iter().any(|start| sql.starts_with(start))) {

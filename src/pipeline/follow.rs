@@ -31,6 +31,8 @@ pub(super) enum Ended {
     Stopped,
     /// Trying again is of no use.
     GivenUp(String),
+    /// The same, and why was said when it happened.
+    Refused,
     /// What was read could not be stored.
     Failed(DbError),
     /// One of the tasks is gone that should be running.
@@ -62,6 +64,10 @@ pub(super) async fn run(store: Arc<Store>, cancel: CancellationToken) {
             Ended::GivenUp(why) => {
                 error!(error = why, "stopped following the directory; restart after it is mended");
                 say_error(&store, Some(why)).await;
+                say_state(&store, StoreState::Stopped).await;
+                return cancel.cancelled().await;
+            }
+            Ended::Refused => {
                 say_state(&store, StoreState::Stopped).await;
                 return cancel.cancelled().await;
             }
@@ -101,7 +107,8 @@ async fn follow(store: &Arc<Store>, cancel: &CancellationToken) -> Ended {
     this_time.cancel();
     let _ = mapper.await;
     match (ended, feed.await) {
-        (Ended::Stopped, Ok(Err(error))) => Ended::GivenUp(chain(&error)),
+        // The connector told of it before it ended, with what to do.
+        (Ended::Stopped, Ok(Err(_))) => Ended::Refused,
         // Nothing more came although nobody asked for an end: the mapper or the connector panicked.
         (Ended::Stopped, _) if !cancel.is_cancelled() => Ended::CutShort,
         (ended, _) => ended,
@@ -154,8 +161,12 @@ pub(super) async fn say_failure(
             warn!(error = failure, retry_in_seconds = seconds, "connection to the directory failed");
             say_error(store, Some(failure)).await;
         }
-        Disposition::RetrySlowly { advice } | Disposition::Stop { advice } => {
+        Disposition::RetrySlowly { advice } => {
             error!(error = failure, advice, retry_in_seconds = seconds, "the directory cannot be followed");
+            say_error(store, Some(format!("{failure}; {advice}"))).await;
+        }
+        Disposition::Stop { advice } => {
+            error!(error = failure, advice, "stopped following the directory; restart after it is mended");
             say_error(store, Some(format!("{failure}; {advice}"))).await;
         }
     }

@@ -112,6 +112,7 @@ impl Ingest {
                 self.batch(observations, phase, checkpoint).await?;
             }
             Incoming::Failed { error, disposition, retry_in } => {
+                say_state(&self.store, StoreState::Connecting).await;
                 say_failure(&self.store, error, &disposition, retry_in).await;
             }
         }

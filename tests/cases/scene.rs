@@ -15,7 +15,7 @@ use crate::support::{
     ldap::Ldap,
     mail::Letter,
     slapd::{NOBODY, Setup, Slapd},
-    smtp::SmtpServer,
+    smtp::{Mail, SmtpServer},
     wait,
 };
 
@@ -77,13 +77,13 @@ impl Scene {
     pub async fn settle(&self) {
         let ring = format!("ring {:03}", self.rings.fetch_add(1, Ordering::Relaxed));
         self.ldap.replace("cn=bell,ou=services", "displayName", &[&ring]).await;
-        let rung = |mail: &crate::support::smtp::Mail| mail.to == [RINGER] && mail.text().contains(&ring);
+        let is_its_mail = |mail: &Mail| mail.to == [RINGER] && mail.text().contains(&ring);
         let mut seen = 0;
         self.smtp
             .wait_for_mails(&ring, |mails| {
                 let new = mails.get(seen..).unwrap_or_default();
                 seen = mails.len();
-                new.iter().any(rung)
+                new.iter().any(is_its_mail)
             })
             .await;
         self.delivered().await;

@@ -207,7 +207,8 @@ impl<'a> Stage<'a> {
 
 /// What people read.
 pub fn display_name(name: &str, tag: &str) -> String {
-    format!("{}{} {}", name[..1].to_uppercase(), &name[1..], tag.to_uppercase())
+    let (first, rest) = name.split_at(1);
+    format!("{}{rest} {}", first.to_uppercase(), tag.to_uppercase())
 }
 
 /// The name of the dummy member.

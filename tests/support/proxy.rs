@@ -11,6 +11,7 @@ use std::{
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
+    sync::broadcast,
     task::{JoinHandle, JoinSet},
 };
 
@@ -18,6 +19,7 @@ use tokio::{
 pub struct Proxy {
     address: SocketAddr,
     cut_after: Arc<AtomicUsize>,
+    break_all: broadcast::Sender<()>,
     serving: JoinHandle<()>,
 }
 
@@ -27,8 +29,9 @@ impl Proxy {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("a listener has an address");
         let cut_after = Arc::new(AtomicUsize::new(usize::MAX));
-        let serving = tokio::spawn(serve(listener, server, Arc::clone(&cut_after)));
-        Self { address, cut_after, serving }
+        let break_all = broadcast::channel(1).0;
+        let serving = tokio::spawn(serve(listener, server, Arc::clone(&cut_after), break_all.clone()));
+        Self { address, cut_after, break_all, serving }
     }
 
     /// `ldap://127.0.0.1:PORT`.
@@ -40,6 +43,12 @@ impl Proxy {
     pub fn cut_after(&self, bytes: usize) {
         self.cut_after.store(bytes, Ordering::Relaxed);
     }
+
+    /// Breaks the connections there are. New ones are taken.
+    pub fn break_all(&self) {
+        // Nobody hears it where there is no connection.
+        let _ = self.break_all.send(());
+    }
 }
 
 impl Drop for Proxy {
@@ -48,15 +57,23 @@ impl Drop for Proxy {
     }
 }
 
-async fn serve(listener: TcpListener, server: SocketAddr, cut_after: Arc<AtomicUsize>) {
+async fn serve(
+    listener: TcpListener,
+    server: SocketAddr,
+    cut_after: Arc<AtomicUsize>,
+    break_all: broadcast::Sender<()>,
+) {
     // Connections live in this set, so that the end of the proxy breaks them.
     let mut connections = JoinSet::new();
     loop {
         let Ok((client, _)) = listener.accept().await else { return };
         let limit = cut_after.load(Ordering::Relaxed);
+        let mut broken = break_all.subscribe();
         connections.spawn(async move {
-            if let Ok(server) = TcpStream::connect(server).await {
-                pass(client, server, limit).await;
+            let Ok(server) = TcpStream::connect(server).await else { return };
+            tokio::select! {
+                () = pass(client, server, limit) => (),
+                _ = broken.recv() => (),
             }
         });
     }

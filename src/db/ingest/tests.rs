@@ -425,7 +425,7 @@ async fn a_name_that_somebody_else_takes_does_not_change_who_was_a_member() {
 async fn l08_recreated_under_the_same_dn_the_new_id_before_the_end_of_the_old() {
     check_refresh(
         vec![Is(person('n', "ben")), Gone('b')],
-        &["1 object-created ben", "2 object-deleted ben", "2 member-removed ops ben (consequence)"],
+        &["1 object-deleted ben", "1 member-removed ops ben (consequence)", "2 object-created ben"],
     )
     .await;
     check(

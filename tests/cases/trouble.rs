@@ -1,0 +1,211 @@
+//! A directory that goes away, freezes, refuses or hides itself while dirherald follows it.
+
+use dirherald::db::StatusRow;
+
+use crate::{
+    cases::scene::Scene,
+    support::{
+        ldap::Ldap,
+        proxy::Proxy,
+        slapd::{Setup, Slapd},
+        wait,
+    },
+};
+
+/// One change and what is told of it.
+async fn wanjiru_joins(scene: &Scene) {
+    scene.ldap.add_member("cn=warehouse,ou=groups", "uid=wanjiru,ou=people").await;
+}
+
+const WANJIRU_JOINED: [&str; 2] = [
+    "ravi: owner: Wanjiru Kamau was added to warehouse",
+    "wanjiru: added_members: You were added to warehouse",
+];
+
+#[tokio::test]
+async fn l16_a_server_that_restarts_loses_nothing() {
+    for setup in [Setup::company(), Setup::company().session_log(100)] {
+        let mut scene = Scene::of(setup).await;
+        let daemon = scene.live().await;
+        scene.slapd.restart();
+        scene.bind_again().await;
+        wanjiru_joins(&scene).await;
+        scene.ldap.delete("cn=payroll,ou=groups").await;
+        scene.slapd.kill();
+        scene.slapd.start_again();
+        scene.bind_again().await;
+        scene
+            .assert_told(&[
+                WANJIRU_JOINED[0],
+                WANJIRU_JOINED[1],
+                "jonas: owner: The group payroll was deleted",
+                "chloe: owner, removed_members: The group payroll was deleted",
+                "tomasz: removed_members: The group payroll, to which you belonged, was deleted",
+            ])
+            .await;
+        scene.assert_no_duplicates();
+        assert_eq!(scene.status().last_error, None);
+        daemon.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn l16_a_server_that_is_away_for_a_while_is_found_again() {
+    let mut scene = Scene::company().await;
+    let daemon = scene.live().await;
+    wanjiru_joins(&scene).await;
+    scene.settle().await;
+    scene.slapd.stop();
+    scene.wait_for_error("").await;
+    assert_ne!(scene.status().state, "live");
+    scene.slapd.start_again();
+    scene.bind_again().await;
+    scene.ldap.remove_member("cn=warehouse,ou=groups", "uid=mei,ou=people").await;
+    scene
+        .assert_told(&[
+            WANJIRU_JOINED[0],
+            WANJIRU_JOINED[1],
+            "ravi: owner: Mei Chen was removed from warehouse",
+            "mei: removed_members: You were removed from warehouse",
+        ])
+        .await;
+    daemon.stop().await;
+}
+
+#[tokio::test]
+async fn l16_a_server_that_freezes_for_a_moment_loses_nothing() {
+    let scene = Scene::company().await;
+    let daemon = scene.live().await;
+    scene.slapd.freeze();
+    // The request lies in the server's socket until it thaws.
+    let request = wanjiru_joins(&scene);
+    tokio::pin!(request);
+    assert!(futures_util::poll!(&mut request).is_pending());
+    scene.slapd.thaw();
+    request.await;
+    scene.assert_told(&WANJIRU_JOINED).await;
+    daemon.stop().await;
+}
+
+#[tokio::test]
+async fn a_daemon_that_starts_while_the_server_is_frozen_stops_cleanly() {
+    let scene = Scene::company().await;
+    scene.slapd.freeze();
+    let daemon = scene.site.start();
+    daemon.wait_state("connecting").await;
+    daemon.stop().await;
+    scene.slapd.thaw();
+}
+
+/// While dirherald is connected, `spoil` makes that it can no longer read what it read, and the connection breaks.
+/// Until `mend` nothing is told or forgotten, whether it was running or starts; afterwards only what happened is.
+async fn check_spoiled(words: &str, spoil: impl AsyncFn(&Scene), mend: impl AsyncFn(&Scene)) {
+    let mut scene = Scene::company().await;
+    let proxy = Proxy::start(scene.slapd.address()).await;
+    scene = scene
+        .with("urls", &format!("[\"{}\"]", proxy.url()))
+        .with("recipients.to", "[\"archive@harbour-vale.example\"]")
+        .with("recipients.copy", "\"all-changes\"");
+    let daemon = scene.live().await;
+    let before = scene.status();
+    spoil(&scene).await;
+    proxy.cut_after(0);
+    proxy.break_all();
+    daemon.wait_state("connecting").await;
+    wanjiru_joins(&scene).await;
+    proxy.cut_after(usize::MAX);
+    let status = scene.wait_for_error(words).await;
+    assert_ne!(status.state, "live");
+    assert_nothing_told(&scene, &before);
+    daemon.stop().await;
+
+    let said = scene.site.log().matches(words).count();
+    let daemon = scene.site.start();
+    wait::until_async(words, async || (scene.site.log().matches(words).count() > said).then_some(())).await;
+    assert_nothing_told(&scene, &before);
+    daemon.stop().await;
+
+    mend(&scene).await;
+    let daemon = scene.live().await;
+    scene.settle().await;
+    assert_eq!(scene.events(), ["member-added warehouse Wanjiru Kamau"]);
+    assert_eq!(scene.status().entries, before.entries);
+    daemon.stop().await;
+}
+
+#[track_caller]
+fn assert_nothing_told(scene: &Scene, before: &StatusRow) {
+    assert_eq!((scene.told(), scene.events()), (vec![], vec![]), "{}", scene.site.log());
+    assert_eq!(scene.status().entries, before.entries);
+}
+
+async fn set_password(scene: &Scene, password: &str) {
+    scene.ldap.replace("cn=dirherald,ou=services", "userPassword", &[password]).await;
+}
+
+#[tokio::test]
+async fn m25_a_refused_bind_removes_nothing() {
+    check_spoiled(
+        "invalidCredentials",
+        async |scene| set_password(scene, "changed").await,
+        async |scene| set_password(scene, Slapd::SERVICE_PASSWORD).await,
+    )
+    .await;
+}
+
+/// Rules for dirherald's account that go before all others; the base is completed.
+async fn check_hidden(words: &str, rules: &[&str]) {
+    const MAIN: &str = "olcDatabase={1}mdb,cn=config";
+    let set = async |scene: &Scene, rules: &[&str]| {
+        let config = Ldap::config(&scene.slapd).await;
+        let now = config.values(MAIN, "olcAccess").await.expect("the database");
+        let now = now.iter().map(|rule| rule.split_once('}').expect("a numbered rule").1);
+        let own = now.filter(|rule| !rule.contains(&scene.slapd.service_dn()));
+        let all: Vec<String> = rules
+            .iter()
+            .map(|rule| {
+                let rule = rule.replace("BASE", scene.slapd.base());
+                rule.replace("ACCOUNT", &format!("dn.exact=\"{}\"", scene.slapd.service_dn()))
+            })
+            .chain(own.map(str::to_owned))
+            .collect();
+        let all: Vec<&str> = all.iter().map(String::as_str).collect();
+        config.replace(MAIN, "olcAccess", &all).await;
+    };
+    check_spoiled(words, async |scene| set(scene, rules).await, async |scene| set(scene, &[]).await).await;
+}
+
+#[tokio::test]
+async fn m25_an_unreadable_base_removes_nothing() {
+    check_hidden("base_dn", &["to dn.subtree=\"BASE\" by ACCOUNT none by * break"]).await;
+}
+
+#[tokio::test]
+async fn m25_searches_that_find_nothing_remove_nothing() {
+    check_hidden("base_dn", &["to dn.subtree=\"BASE\" by ACCOUNT search by * break"]).await;
+}
+
+#[tokio::test]
+async fn m25_a_base_with_nothing_below_it_removes_nothing() {
+    let rules = [
+        "to dn.base=\"BASE\" by ACCOUNT read by * break",
+        "to dn.subtree=\"BASE\" by ACCOUNT none by * break",
+    ];
+    check_hidden("shows nobody", &rules).await;
+}
+
+#[tokio::test]
+async fn a_wrong_password_is_said_loudly_and_does_not_keep_a_daemon_from_stopping() {
+    let scene = Scene::company().await.with("bind.password", "\"wrong\"");
+    let daemon = scene.site.start();
+    let status = scene.wait_for_error("invalidCredentials").await;
+    let said = status.last_error.expect("it was said");
+    assert!(said.contains("bind.password"), "it names the key: {said}");
+    assert!(!said.contains("wrong"), "and not the password: {said}");
+    assert!(scene.site.log().contains("ERROR"), "{}", scene.site.log());
+    // A server locks accounts that are tried too often.
+    let attempts = scene.site.log().matches("invalidCredentials").count();
+    assert_eq!(attempts, 1, "{}", scene.site.log());
+    assert_eq!(status.entries, 0);
+    daemon.stop().await;
+}
