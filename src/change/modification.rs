@@ -92,7 +92,7 @@ fn apply(modification: &Modification, mut values: Vec<Vec<u8>>) -> Vec<Vec<u8>> 
     let named = &modification.values;
     match modification.operation {
         Operation::Add => {
-            values.extend(named.iter().filter(|v| !values.contains(v)).cloned().collect::<Vec<_>>())
+            values.extend(named.iter().filter(|v| !values.contains(v)).cloned().collect::<Vec<_>>());
         }
         Operation::Delete if named.is_empty() => values.clear(),
         Operation::Delete => values.retain(|value| !named.contains(value)),

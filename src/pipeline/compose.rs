@@ -102,7 +102,7 @@ fn write(store: &Store, due: &MailDue, now: Timestamp) -> Result<Draft, ComposeE
     let events: Vec<Uuid> =
         due.notices.iter().flat_map(|n| &n.notification.events).map(|event| event.0).collect();
     let reasons =
-        due.notices.iter().flat_map(|n| n.notification.reasons()).map(|reason| reason.as_str()).collect();
+        due.notices.iter().flat_map(|n| n.notification.reasons()).map(super::super::notify::reason::Reason::as_str).collect();
     let (to, cc) = addressed(store, recipient);
     let bytes = Letter {
         from: &store.mail.from,

@@ -283,11 +283,15 @@ fn what_to_try(page: &Page, stage: &Stage) -> io::Result<()> {
         url = stage.slapd.url(),
         program = program.display(),
     ))?;
+    // dirherald holds the lock until it has ended: before that, files come and go.
     page.say("To stop both, and to remove everything:")?;
     page.say(&format!(
-        "\nkill {} {}\nrm -r {}",
-        stage.dirherald.pid(),
-        stage.slapd.server.pid(),
-        stage.place.path().display()
+        "\n\
+         kill {dirherald} {slapd}\n\
+         flock {place}/state.db.lock \\\n\
+         rm -rf {place}",
+        dirherald = stage.dirherald.pid(),
+        slapd = stage.slapd.server.pid(),
+        place = stage.place.path().display()
     ))
 }

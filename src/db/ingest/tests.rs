@@ -113,7 +113,7 @@ impl World {
         let mut world = Self { db, context, clock: 0, outside: Outside::new(), told: 0 };
         world.batch(Phase::RefreshBegins, vec![]).await;
         world.batch(Phase::Refresh, before.into_iter().map(Is).collect()).await;
-        world.batch(Phase::RefreshEnds, vec![Said::Nothing("")]).await;
+        world.batch(Phase::RefreshEnds, vec![Nothing("")]).await;
         world
     }
 
@@ -242,7 +242,7 @@ impl Db {
             .call(Priority::Rest, |connection| {
                 connection
                     .prepare("SELECT facts FROM event ORDER BY seq")
-                    .and_then(|mut s| s.query_map([], |row| super::super::rows::json_at(row, 0))?.collect())
+                    .and_then(|mut s| s.query_map([], |row| json_at(row, 0))?.collect())
                     .during("read events")
             })
             .await
