@@ -1,23 +1,27 @@
 //! From findings to events: every name means somebody, or is known to mean nobody.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    mem,
-};
+mod combine;
+mod turns;
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use uuid::Uuid;
 
+use self::{
+    combine::combine,
+    turns::{Place, Turns, Values},
+};
 use super::{
     event::{Actor, Cause, Change, ChangeEvent, ChangeSet, ChangeSetId, Direction, EventId, RankedRef},
-    finding::{Came, Finding, Former, Found, LastFacts, Losing, Order, Went},
+    finding::{Came, Finding, Former, Found, LastFacts, Losing},
     resolve::{Identity, add_ranked, identity, name_entry, name_target, ranked, resolve},
 };
 use crate::directory::{
     dn::{Dn, NameKey},
-    entry::{EntryId, EntryKind, EntryRef, Rank, Relation},
-    mirror::{EntryNo, KnownEntry, KnownLink, Meaning, Mirror, Scope},
-    schema::{LinkTarget, Role, Schema},
+    entry::{EntryKind, EntryRef, Rank, Relation},
+    mirror::{EntryNo, KnownEntry, KnownLink, Meaning, Mirror},
+    schema::{LinkTarget, Schema},
 };
 
 /// The names in `findings` that must be looked up in the directory before anything is said (rule 3): what
@@ -72,10 +76,7 @@ pub fn settle<M: Mirror>(
     mirror: &M,
     new_id: &mut dyn FnMut() -> Uuid,
 ) -> Result<Vec<ChangeSet>, M::Error> {
-    name_departures(&mut findings, schema, mirror)?;
-    merge_shuffled(&mut findings);
-    findings = bury_first(findings);
-    hand_over_departures(&mut findings, mirror)?;
+    combine(&mut findings, schema, mirror)?;
     let turns =
         findings.iter().map(|finding| Turns::of(finding, schema, mirror)).collect::<Result<Vec<_>, _>>()?;
     let mut of_holder: BTreeMap<EntryNo, Vec<&Turns<'_>>> = BTreeMap::new();
@@ -84,7 +85,7 @@ pub fn settle<M: Mirror>(
     }
     let mut sets = Vec::new();
     for turns in &turns {
-        let later = of_holder.get_mut(&turns.finding.no).expect("every finding has a holder");
+        let later = of_holder.entry(turns.finding.no).or_default();
         later.pop();
         let facts =
             Facts { schema, mirror, finding: turns.finding, turns, later, seen, set: ChangeSetId(new_id()) };
@@ -95,149 +96,6 @@ pub fn settle<M: Mirror>(
         }
     }
     Ok(sets)
-}
-
-/// A name is free before another entry takes it. Where a refresh showed the new bearer before the end of the
-/// old one (rule 4), what became of the old one is told first: else it would look as if the new one were gone.
-fn bury_first(findings: Vec<Finding>) -> Vec<Finding> {
-    let mut created = BTreeMap::new();
-    let mut buried = BTreeMap::new();
-    for (at, finding) in findings.iter().enumerate() {
-        match &finding.found {
-            Found::Created => {
-                created.entry(finding.entry.dn.key()).or_insert((at, finding.no));
-            }
-            Found::Deleted(_) => {
-                let another = created.get(&finding.entry.dn.key()).filter(|(_, no)| *no != finding.no);
-                buried.extend(another.map(|(before, _)| (finding.no, *before)));
-            }
-            Found::Changed { .. } => {}
-        }
-    }
-    let place = |at, no| match buried.get(&no) {
-        Some(&before) if before < at => (before, 0),
-        Some(_) | None => (at, 1),
-    };
-    let mut placed: Vec<_> =
-        findings.into_iter().enumerate().map(|(at, finding)| (place(at, finding.no), finding)).collect();
-    placed.sort_by_key(|(place, _)| *place);
-    placed.into_iter().map(|(_, finding)| finding).collect()
-}
-
-/// Under which a value is filed.
-type Value = (EntryNo, Role, NameKey);
-
-/// A value that went before its name meant somebody meant who bears it now: one that came only since the last
-/// events were told, or whom a look-up found.
-fn name_departures<M: Mirror>(findings: &mut [Finding], schema: &Schema, mirror: &M) -> Result<(), M::Error> {
-    let came: BTreeSet<Value> = findings
-        .iter()
-        .flat_map(|finding| finding.came.iter().map(|came| (finding.no, came.role(), came.key)))
-        .collect();
-    for finding in findings.iter_mut() {
-        let holder = finding.no;
-        for went in finding.went.iter_mut().filter(|went| went.was.id.is_none()) {
-            let Some(bearer) = mirror.by_name(went.key)?.pop() else { continue };
-            if bearer.scope == Scope::Outside || came.contains(&(holder, went.role(), went.key)) {
-                went.was = name_entry(schema, &bearer);
-            }
-        }
-    }
-    Ok(())
-}
-
-/// What several readings of a refresh, or of one that was cut short and the next, found of one entry's links
-/// is one difference. What lay between was never true: half of the names were old.
-fn merge_shuffled(findings: &mut [Finding]) {
-    let mut first_of: BTreeMap<EntryNo, usize> = BTreeMap::new();
-    for at in 0..findings.len() {
-        let Some(later) = findings.get_mut(at).filter(|finding| finding.order == Order::Arbitrary) else {
-            continue;
-        };
-        let first = *first_of.entry(later.no).or_insert(at);
-        if first == at || matches!(later.found, Found::Deleted(_)) {
-            continue;
-        }
-        let (came, went) = (mem::take(&mut later.came), mem::take(&mut later.went));
-        if let Some(first) = findings.get_mut(first) {
-            append(first, came, went);
-        }
-    }
-}
-
-/// A value that came and went again did neither. One that went and came again may mean somebody else.
-fn append(finding: &mut Finding, came: Vec<Came>, went: Vec<Went>) {
-    let mut arrived: BTreeMap<_, _> =
-        mem::take(&mut finding.came).into_iter().map(|came| ((came.role(), came.key), came)).collect();
-    for went in went {
-        if arrived.remove(&(went.role(), went.key)).is_none() {
-            finding.went.push(went);
-        }
-    }
-    arrived.extend(came.into_iter().map(|came| ((came.role(), came.key), came)));
-    finding.came = arrived.into_values().collect();
-}
-
-/// Where the order is unknown: a link that went because its target was deleted belongs to that deletion,
-/// whether the server cleaned the holder before or after it told of the deletion. A link that came since the
-/// last events were told, to an entry that is gone now, says nothing at all.
-fn hand_over_departures<M: Mirror>(findings: &mut [Finding], mirror: &M) -> Result<(), M::Error> {
-    let is_shuffled = |finding: &Finding| finding.order == Order::Arbitrary;
-    let deleted: BTreeMap<EntryId, usize> = findings
-        .iter()
-        .enumerate()
-        .filter(|(_, finding)| is_shuffled(finding) && matches!(finding.found, Found::Deleted(_)))
-        .filter_map(|(at, finding)| finding.entry.id.map(|id| (id, at)))
-        .collect();
-    if deleted.is_empty() {
-        return Ok(());
-    }
-    let lost: BTreeSet<Value> = findings
-        .iter()
-        .filter(|finding| is_shuffled(finding))
-        .filter_map(|finding| match &finding.found {
-            Found::Deleted(facts) => Some(facts.losing.iter().map(Losing::value)),
-            Found::Created | Found::Changed { .. } => None,
-        })
-        .flatten()
-        .collect();
-    let grave = |entry: Option<&EntryRef>| entry.and_then(|entry| deleted.get(&entry.id?)).copied();
-    let mut first: BTreeMap<Value, Direction> = BTreeMap::new();
-    let mut handed = Vec::new();
-    for finding in findings.iter_mut().filter(|finding| is_shuffled(finding)) {
-        let holder = finding.no;
-        for went in finding.went.extract_if(.., |went| grave(Some(&went.was)).is_some()) {
-            first.entry((holder, went.role(), went.key)).or_insert(Direction::Removed);
-            let (relation, rank, key) = (went.relation, went.rank, went.key);
-            handed.extend(grave(Some(&went.was)).map(|at| (at, Losing { holder, relation, rank, key })));
-        }
-        let mut lasting = Vec::with_capacity(finding.came.len());
-        for came in mem::take(&mut finding.came) {
-            let value = (holder, came.role(), came.key);
-            let is_to_the_dead = match &came.at_first {
-                Some(entry) => grave(Some(entry)).is_some(),
-                None => lost.contains(&value),
-            };
-            if is_to_the_dead {
-                first.entry(value).or_insert(Direction::Added);
-            }
-            if !is_to_the_dead || whom_came(mirror, holder, &came)?.is_some() {
-                lasting.push(came);
-            }
-        }
-        finding.came = lasting;
-    }
-    for (at, losing) in handed {
-        if let Some(Finding { found: Found::Deleted(facts), .. }) = findings.get_mut(at) {
-            facts.losing.push(losing);
-        }
-    }
-    for finding in findings {
-        if let Found::Deleted(facts) = &mut finding.found {
-            facts.losing.retain(|losing| first.get(&losing.value()) != Some(&Direction::Added));
-        }
-    }
-    Ok(())
 }
 
 /// An event without its ids and stamps.
@@ -259,75 +117,6 @@ struct Facts<'a, M> {
     later: &'a [&'a Turns<'a>],
     seen: Timestamp,
     set: ChangeSetId,
-}
-
-/// A relation and whom it is to.
-type Place = (Relation, Identity);
-
-/// The values of one entry that mean the same.
-type Values = BTreeSet<(Role, NameKey)>;
-
-/// The links of a finding by whom they mean.
-struct Turns<'a> {
-    finding: &'a Finding,
-    /// In the order of [`Finding::came`].
-    arrivals: Vec<(&'a Came, EntryRef)>,
-    came: BTreeMap<Place, Values>,
-    went: BTreeMap<Place, Values>,
-}
-
-impl<'a> Turns<'a> {
-    fn of<M: Mirror>(finding: &'a Finding, schema: &Schema, mirror: &M) -> Result<Self, M::Error> {
-        let mut turns = Self {
-            finding,
-            arrivals: Vec::with_capacity(finding.came.len()),
-            came: BTreeMap::new(),
-            went: BTreeMap::new(),
-        };
-        for came in &finding.came {
-            let who = whom(came, finding.no, schema, mirror)?;
-            let place = (came.relation, identity(&who));
-            turns.came.entry(place).or_default().insert((came.role(), came.key));
-            turns.arrivals.push((came, who));
-        }
-        for went in &finding.went {
-            let place = (went.relation, identity(&went.was));
-            turns.went.entry(place).or_default().insert((went.role(), went.key));
-        }
-        Ok(turns)
-    }
-
-    /// What it says of two of which one is gone, with all links between them: in a refresh, that says all.
-    fn alone(&self, place: &Place) -> Option<Direction> {
-        if self.finding.order == Order::Arbitrary {
-            return None;
-        }
-        match (self.came.contains_key(place), self.went.contains_key(place)) {
-            (true, false) => Some(Direction::Added),
-            (false, true) => Some(Direction::Removed),
-            (true, true) | (false, false) => None,
-        }
-    }
-
-    /// From the values that were there afterwards to those that were there before.
-    fn undo(&self, place: &Place, values: &mut Values) {
-        if let Some(came) = self.came.get(place) {
-            values.retain(|value| !came.contains(value));
-        }
-        values.extend(self.went.get(place).into_iter().flatten());
-    }
-}
-
-/// Whom an arrived link means: now, else when it was read, else its name.
-fn whom<M: Mirror>(came: &Came, holder: EntryNo, schema: &Schema, mirror: &M) -> Result<EntryRef, M::Error> {
-    if let Some(entry) = whom_came(mirror, holder, came)? {
-        return Ok(name_entry(schema, &entry));
-    }
-    if let Some(entry) = &came.at_first {
-        return Ok(entry.clone());
-    }
-    let known = mirror.by_name(came.key)?.pop();
-    Ok(known.map_or_else(|| name_target(&came.target), |entry| name_entry(schema, &entry)))
 }
 
 type Tell<'t> = &'t mut dyn FnMut(Told);

@@ -11,6 +11,7 @@ use super::{
     baseline::{self, Names},
     error::During,
     mirror::{StoreMirror, outside},
+    open,
     rows::{json_at, micros, to_json},
     stores::{self, Baseline},
     worker::Priority,
@@ -141,14 +142,22 @@ impl Db {
     ) -> Result<Ingested, DbError> {
         self.worker
             .call(Priority::Ingest, move |connection| {
-                let transaction = connection.transaction().during("begin an ingest")?;
-                let ingest = Ingest { connection: &transaction, context: &context, now };
-                let ingested = ingest.batch(observations, phase)?;
-                if let Some(checkpoint) = checkpoint {
-                    stores::store_checkpoint(&transaction, context.no, &checkpoint, now)?;
+                let store = |connection: &mut Connection| {
+                    let transaction = connection.transaction().during("begin an ingest")?;
+                    let ingest = Ingest { connection: &transaction, context: &context, now };
+                    let ingested = ingest.batch(observations, phase)?;
+                    if let Some(checkpoint) = checkpoint {
+                        stores::store_checkpoint(&transaction, context.no, &checkpoint, now)?;
+                    }
+                    transaction.commit().during("commit an ingest")?;
+                    Ok(ingested)
+                };
+                match (phase, stores::baseline(connection, context.no)?) {
+                    (Phase::RefreshBegins | Phase::Refresh, Baseline::Missing) => {
+                        open::without_waiting_for_the_disk(connection, store)
+                    }
+                    (Phase::RefreshEnds | Phase::Live, _) | (_, Baseline::Complete) => store(connection),
                 }
-                transaction.commit().during("commit an ingest")?;
-                Ok(ingested)
             })
             .await
     }

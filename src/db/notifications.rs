@@ -26,8 +26,8 @@ use crate::{
 };
 
 /// Keeps one call well under 50 ms.
-const CHANGE_SETS_AT_ONCE: usize = 64;
-const RECIPIENTS_AT_ONCE: usize = 64;
+const CHANGE_SETS_AT_ONCE: u32 = 64;
+const RECIPIENTS_AT_ONCE: u32 = 64;
 
 /// What one call of [`Db::dispatch`] did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -185,7 +185,7 @@ fn waiting_change_sets(connection: &Connection, store: StoreNo) -> Result<Vec<(i
             "SELECT seq, id FROM change_set WHERE store = ?1 AND dispatched_at IS NULL ORDER BY seq LIMIT ?2",
         )
         .and_then(|mut s| {
-            s.query_map(params![store.0, CHANGE_SETS_AT_ONCE as i64], |row| {
+            s.query_map(params![store.0, CHANGE_SETS_AT_ONCE], |row| {
                 Ok((row.get(0)?, ChangeSetId(uuid_at(row, 1)?)))
             })?
             .collect()
@@ -241,7 +241,7 @@ fn composable(
     let mut due = Vec::new();
     let mut next: Option<Timestamp> = None;
     let mut firsts = firsts(connection, store, after)?;
-    let last = if firsts.len() == RECIPIENTS_AT_ONCE { firsts.last() } else { None };
+    let last = if firsts.len() < RECIPIENTS_AT_ONCE as usize { None } else { firsts.last() };
     let more = last.map(|f| Cursor { recipient_key: f.recipient_key.clone(), role: f.role.clone() });
     firsts.sort_by_key(|first| first.seq);
     for first in firsts {
@@ -270,8 +270,7 @@ fn firsts(connection: &Connection, store: StoreNo, after: &Cursor) -> Result<Vec
              GROUP BY recipient_key, role ORDER BY recipient_key, role LIMIT ?4",
         )
         .and_then(|mut s| {
-            let page = RECIPIENTS_AT_ONCE as i64;
-            s.query_map(params![store.0, after.recipient_key, after.role, page], |row| {
+            s.query_map(params![store.0, after.recipient_key, after.role, RECIPIENTS_AT_ONCE], |row| {
                 Ok(First {
                     recipient_key: row.get(0)?,
                     role: row.get(1)?,

@@ -42,6 +42,24 @@ pub(super) fn open_for_writing(path: &Path) -> Result<Connection, DbError> {
     Ok(connection)
 }
 
+/// For pieces of a first baseline: nobody believes them before its end, and the commit of that end waits for
+/// the disk, which has then everything before it too, as all stand in one log in this order. Until then a
+/// power failure may take the last pieces, never a part of one.
+pub(super) fn without_waiting_for_the_disk<R>(
+    connection: &mut Connection,
+    work: impl FnOnce(&mut Connection) -> Result<R, DbError>,
+) -> Result<R, DbError> {
+    connection.execute_batch("PRAGMA synchronous = NORMAL;").during("stop waiting for the disk")?;
+    let done = work(connection);
+    wait_for_the_disk(connection)?;
+    done
+}
+
+/// How it is but for the above.
+pub(super) fn wait_for_the_disk(connection: &Connection) -> Result<(), DbError> {
+    connection.execute_batch("PRAGMA synchronous = FULL;").during("wait for the disk")
+}
+
 /// Opens for looking; the file must exist. `None`: a daemon that starts has created it and written nothing.
 pub(super) fn open_for_reading(path: &Path) -> Result<Option<Connection>, DbError> {
     // Read-write access is needed to read a WAL that a daemon left behind.

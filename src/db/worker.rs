@@ -10,7 +10,7 @@ use std::{
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
-use super::DbError;
+use super::{DbError, open};
 
 /// Ingest goes first: a mail can wait, a directory server that is not read costs it memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -99,9 +99,10 @@ impl Worker {
         let job: Job = Box::new(move |connection| {
             // A transaction that a panic leaves open is rolled back on its way out, so the connection is whole.
             // The caller hears that its work is lost; everybody else goes on.
-            if let Ok(done) = panic::catch_unwind(AssertUnwindSafe(|| work(connection))) {
+            match panic::catch_unwind(AssertUnwindSafe(|| work(connection))) {
                 // Whoever asked may be gone by now; the work is done all the same.
-                let _ = answer.send(done);
+                Ok(done) => drop(answer.send(done)),
+                Err(_) => drop(open::wait_for_the_disk(connection)),
             }
         });
         {

@@ -14,6 +14,7 @@ use crate::{
     error_chain::chain,
     notify::{
         notification::{Recipient, Role},
+        reason::Reason,
         render::{MailContent, RenderError, render},
     },
     outbox::{
@@ -58,8 +59,7 @@ async fn compose_all(store: &Store) -> Result<Option<Timestamp>, DbError> {
         let now = clock::now();
         let window = store.options.digest_window;
         let composable = store.db.composable(store.context.no, window, after, now).await?;
-        let drafts: Vec<Draft> =
-            composable.due.into_iter().filter_map(|due| draft(store, due, now)).collect();
+        let drafts: Vec<Draft> = composable.due.iter().filter_map(|due| draft(store, due, now)).collect();
         let written = drafts.len();
         if written > 0 {
             store.db.enqueue(store.context.no, drafts, now).await?;
@@ -74,8 +74,8 @@ async fn compose_all(store: &Store) -> Result<Option<Timestamp>, DbError> {
     }
 }
 
-fn draft(store: &Store, due: MailDue, now: Timestamp) -> Option<Draft> {
-    match write(store, &due, now) {
+fn draft(store: &Store, due: &MailDue, now: Timestamp) -> Option<Draft> {
+    match write(store, due, now) {
         Ok(draft) => Some(draft),
         Err(error) => {
             error!(
@@ -101,8 +101,7 @@ fn write(store: &Store, due: &MailDue, now: Timestamp) -> Result<Draft, ComposeE
     let message_id = message_id(id, &store.mail.from.address);
     let events: Vec<Uuid> =
         due.notices.iter().flat_map(|n| &n.notification.events).map(|event| event.0).collect();
-    let reasons =
-        due.notices.iter().flat_map(|n| n.notification.reasons()).map(super::super::notify::reason::Reason::as_str).collect();
+    let reasons = due.notices.iter().flat_map(|n| n.notification.reasons()).map(Reason::as_str).collect();
     let (to, cc) = addressed(store, recipient);
     let bytes = Letter {
         from: &store.mail.from,

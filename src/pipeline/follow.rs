@@ -99,13 +99,13 @@ async fn follow(store: &Arc<Store>, cancel: &CancellationToken) -> Ended {
     let connector: Connector = store.connector.clone();
     let feed = tokio::spawn(connector.run(checkpoints, to_map, this_time.clone()).in_current_span());
     let schema = Arc::clone(&store.context.schema);
-    let mapper = tokio::spawn(map(schema, from_connector, to_ingest).in_current_span());
+    let mapping = tokio::spawn(map(schema, from_connector, to_ingest).in_current_span());
     let ended = match store.db.baseline(store.context.no).await {
         Ok(baseline) => Ingest::new(Arc::clone(store), baseline).run(mapped).await,
         Err(error) => Ended::Failed(error),
     };
     this_time.cancel();
-    let _ = mapper.await;
+    let _ = mapping.await;
     match (ended, feed.await) {
         // The connector told of it before it ended, with what to do.
         (Ended::Stopped, Ok(Err(_))) => Ended::Refused,

@@ -204,7 +204,8 @@ fn line(event: &ChangeEvent, sets: &mut Vec<crate::change::event::ChangeSetId>) 
     }
     let mut line = format!("{} {} {}", sets.len(), event.change.name(), event.entry.name);
     if let Some(subject) = event.change.subject() {
-        line.push_str(&format!(" {}", subject.name));
+        line.push(' ');
+        line.push_str(&subject.name);
         if subject.id.is_none() {
             line.push('?');
         }
