@@ -62,7 +62,7 @@ impl<const COLUMNS: usize> Table<COLUMNS> {
 
 /// `2026-07-27 14:03:12 CEST`
 pub(super) fn local_time(time: Timestamp, timezone: &TimeZone) -> String {
-    time.to_zoned(timezone.clone()).strftime("%Y-%m-%d %H:%M:%S %Z").to_string()
+    time.to_zoned_datetime(timezone.clone()).strftime("%Y-%m-%d %H:%M:%S %Z").to_string()
 }
 
 /// Roughly how long: two digits are enough to see whether something is wrong.

@@ -3,7 +3,7 @@
 //! Names, subjects and texts come from the directory and are not trusted: whatever they hold, the result
 //! has exactly the headers written here, each line at most 998 octets, every line end CRLF.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::SystemTime};
 
 use jiff::Timestamp;
 use lettre::{
@@ -74,6 +74,11 @@ pub fn message_id(id: Uuid, from: &MailAddress) -> String {
     format!("<{id}@{}>", ascii_domain(domain))
 }
 
+/// A header cannot name an instant before 1970.
+fn system_time(at: Timestamp) -> SystemTime {
+    SystemTime::try_from(at.max(Timestamp::UNIX_EPOCH)).unwrap_or(SystemTime::UNIX_EPOCH)
+}
+
 impl Letter<'_> {
     /// The mail as it goes over the wire, before dot-stuffing. Non-ASCII octets occur only in an address
     /// whose local part needs them (RFC 6532).
@@ -91,7 +96,7 @@ impl Letter<'_> {
         let (text, html) = (body(self.text), body(self.html));
         let mut mail = headers
             .header(header::Subject::from(header_text(self.subject, SUBJECT_LIMIT)))
-            .header(header::Date::new(self.date.max(Timestamp::UNIX_EPOCH).into()))
+            .header(header::Date::new(system_time(self.date)))
             .header(header::MessageId::from(header_text(self.message_id, SUBJECT_LIMIT)))
             .header(header::MIME_VERSION_1_0)
             .kind(MultiPartKind::Alternative)

@@ -208,7 +208,7 @@ fn renamed(old: &Dn, new: &Dn) -> &'static str {
 
 /// `27 July 2026, 14:03 CEST (UTC+02:00)`. An abbreviation that is only a number, or UTC, is not said twice.
 pub(super) fn local_time(time: Timestamp, timezone: &TimeZone) -> String {
-    let local = time.to_zoned(timezone.clone());
+    let local = time.to_zoned_datetime(timezone.clone());
     let abbreviation = local.strftime("%Z").to_string();
     let zone = match abbreviation.chars().next() {
         Some('A'..='Z') if abbreviation == "UTC" => abbreviation,
