@@ -1,17 +1,18 @@
 //! The first reading of a store: rows without comparison, indexes afterwards.
 
-use rusqlite::Connection;
+use std::hash::{BuildHasherDefault, Hasher};
+
+use rusqlite::{CachedStatement, Connection};
 
 use super::{
     DbError, StoreNo,
     error::During,
     ingest::StoreContext,
-    mirror::{INDEXES, StoreMirror},
+    mirror::{INDEXES, INSERT_ENTRY, INSERT_LINK, StoreMirror, insert_link_by},
 };
 use crate::{
     change::observation::{Observation, Observed},
     directory::{
-        dn::NameKey,
         entry::EntryId,
         mirror::{NewEntry, Scope},
         schema::{Link, LinkTarget},
@@ -21,11 +22,45 @@ use crate::{
 /// The unique index on ids.
 const IDS: &str = "mirror_entry_id";
 
-/// The names that were delivered so far, so that only names nobody bears are written down as strays.
+/// The DNs that were delivered so far, so that only names nobody bears are written down as strays.
 /// Eight bytes and the table's slack for each entry; gone when the baseline stands.
 #[derive(Debug, Default)]
 #[expect(clippy::disallowed_types, reason = "membership only, never iterated, and memory counts here")]
-pub(super) struct Names(std::collections::HashSet<NameKey>);
+pub(super) struct Names(std::collections::HashSet<i64, BuildHasherDefault<AsItIs>>);
+
+/// A key is a hash with secretless but well-mixed bits already.
+#[derive(Debug, Default)]
+struct AsItIs(u64);
+
+impl Hasher for AsItIs {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
+        }
+    }
+
+    fn write_i64(&mut self, key: i64) {
+        self.0 = key.cast_unsigned();
+    }
+}
+
+/// The statements of a load, looked up once for each batch.
+struct Load<'a> {
+    mirror: &'a StoreMirror<'a>,
+    entry: CachedStatement<'a>,
+    link: CachedStatement<'a>,
+}
+
+impl<'a> Load<'a> {
+    fn new(mirror: &'a StoreMirror<'a>) -> Result<Self, DbError> {
+        let prepare = |sql| mirror.connection.prepare_cached(sql).during("prepare a load");
+        Ok(Self { mirror, entry: prepare(INSERT_ENTRY)?, link: prepare(INSERT_LINK)? })
+    }
+}
 
 /// Begins anew: whatever an earlier attempt left is removed.
 pub(super) fn begin(connection: &Connection, store: StoreNo) -> Result<(), DbError> {
@@ -62,6 +97,7 @@ pub(super) fn load(
 ) -> Result<u64, DbError> {
     let mirror = StoreMirror { connection, store: context.no, schema: &context.schema };
     let mut entries = 0;
+    let mut load = Load::new(&mirror)?;
     let indexes_stand = has_index(connection, IDS)?;
     for observation in observations {
         match observation {
@@ -70,7 +106,7 @@ pub(super) fn load(
                     // Another store needs them: an entry that comes twice is met here and not at the end.
                     drop_entry(connection, context.no, observed.id)?;
                 }
-                load_entry(&mirror, names, observed)?;
+                load_entry(&mut load, names, observed)?;
                 entries += 1;
             }
             Observation::Delete(delete) => {
@@ -99,9 +135,8 @@ fn drop_entry(connection: &Connection, store: StoreNo, id: EntryId) -> Result<()
     Ok(())
 }
 
-fn load_entry(mirror: &StoreMirror<'_>, names: &mut Names, observed: Observed) -> Result<(), DbError> {
-    names.0.insert(observed.dn.key());
-    names.0.extend(observed.mapped.account);
+fn load_entry(load: &mut Load<'_>, names: &mut Names, observed: Observed) -> Result<(), DbError> {
+    names.0.insert(observed.dn.key().0);
     let entry = NewEntry {
         id: observed.id,
         dn: observed.dn,
@@ -109,17 +144,17 @@ fn load_entry(mirror: &StoreMirror<'_>, names: &mut Names, observed: Observed) -
         scope: Scope::Inside,
         mapped: observed.mapped,
     };
-    let no = mirror.insert_row(&entry)?;
+    let no = load.mirror.insert_row_by(&mut load.entry, &entry)?;
     for link in &entry.mapped.links {
-        mirror.insert_link(no, link)?;
-        note_name(mirror, names, link)?;
+        insert_link_by(&mut load.link, no, link)?;
+        note_name(load.mirror, names, link)?;
     }
     Ok(())
 }
 
 fn note_name(mirror: &StoreMirror<'_>, names: &Names, link: &Link) -> Result<(), DbError> {
     let target: &LinkTarget = &link.target;
-    if names.0.contains(&link.key) { Ok(()) } else { mirror.insert_stray(link.key, target) }
+    if names.0.contains(&link.key.0) { Ok(()) } else { mirror.insert_stray(link.key, target) }
 }
 
 /// The whole baseline was read: indexes are built and names that turned out to be borne are dropped.

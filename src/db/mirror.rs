@@ -1,6 +1,6 @@
 //! The mirror in SQL: the face the rules read through, and the writes they ask for.
 
-use rusqlite::{Connection, Row, params};
+use rusqlite::{CachedStatement, Connection, Row, params};
 
 use super::{
     StoreNo,
@@ -203,12 +203,19 @@ impl StoreMirror<'_> {
     }
 
     /// The entry's own row and nothing else.
-    pub(super) fn insert_row(&self, entry: &NewEntry) -> Result<EntryNo, DbError> {
-        self.execute(
-            "INSERT INTO entry
-                 (store, id, kind, scope, dn, dn_key, parent_key, account_key, stamp, attributes)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
-            params![
+    fn insert_row(&self, entry: &NewEntry) -> Result<EntryNo, DbError> {
+        let mut statement = self.connection.prepare_cached(INSERT_ENTRY).during("write the mirror")?;
+        self.insert_row_by(&mut statement, entry)
+    }
+
+    /// As above; `statement` is [`INSERT_ENTRY`].
+    pub(super) fn insert_row_by(
+        &self,
+        statement: &mut CachedStatement<'_>,
+        entry: &NewEntry,
+    ) -> Result<EntryNo, DbError> {
+        statement
+            .execute(params![
                 self.store.0,
                 entry.id.0.as_bytes(),
                 kind_code(entry.mapped.kind),
@@ -219,18 +226,15 @@ impl StoreMirror<'_> {
                 entry.mapped.account.map(|key| key.0),
                 entry.stamp.as_ref().map(Stamp::as_str),
                 to_json(&entry.mapped.attributes)
-            ],
-        )?;
+            ])
+            .during("write the mirror")?;
         Ok(EntryNo(self.connection.last_insert_rowid()))
     }
 
     /// One link's row and nothing else.
-    pub(super) fn insert_link(&self, entry: EntryNo, link: &Link) -> Result<(), DbError> {
-        self.execute(
-            "INSERT OR IGNORE INTO link (entry, role, key) VALUES (?1, ?2, ?3)",
-            params![entry.0, role_code(link.role), link.key.0],
-        )?;
-        Ok(())
+    fn insert_link(&self, entry: EntryNo, link: &Link) -> Result<(), DbError> {
+        let mut statement = self.connection.prepare_cached(INSERT_LINK).during("write the mirror")?;
+        insert_link_by(&mut statement, entry, link)
     }
 
     /// Keeps the text of a name that no entry bears.
@@ -466,6 +470,20 @@ impl StoreMirror<'_> {
             })
             .during("read the entries of a store")
     }
+}
+
+pub(super) const INSERT_ENTRY: &str = "INSERT INTO entry
+     (store, id, kind, scope, dn, dn_key, parent_key, account_key, stamp, attributes)
+     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
+pub(super) const INSERT_LINK: &str = "INSERT OR IGNORE INTO link (entry, role, key) VALUES (?1, ?2, ?3)";
+
+/// `statement` is [`INSERT_LINK`].
+pub(super) fn insert_link_by(
+    statement: &mut CachedStatement<'_>,
+    entry: EntryNo,
+    link: &Link,
+) -> Result<(), DbError> {
+    statement.execute(params![entry.0, role_code(link.role), link.key.0]).map(drop).during("write the mirror")
 }
 
 /// Which entries' names are beyond doubt.
