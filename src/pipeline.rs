@@ -6,6 +6,7 @@
 mod compose;
 mod deliver;
 mod dispatch;
+mod elsewhere;
 mod follow;
 mod ingest;
 mod progress;

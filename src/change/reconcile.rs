@@ -230,8 +230,8 @@ impl<M: Mirror> Rules<'_, M> {
         })
     }
 
-    /// Rows and finding for an entry that was known. An entry that comes into scope, or leaves it for
-    /// another kind, changes rows and says nothing.
+    /// Rows and finding for an entry that was known. An entry that comes into scope, or leaves it for another
+    /// kind or another place, changes rows and says nothing.
     fn conclude(
         &self,
         known: &KnownEntry,
@@ -239,6 +239,7 @@ impl<M: Mirror> Rules<'_, M> {
         origin: &Origin,
     ) -> Result<Effects, M::Error> {
         let told = known.scope == Scope::Inside
+            && self.scope_of(difference.dn) == Scope::Inside
             && (known.kind == EntryKind::Container) == (difference.kind == EntryKind::Container);
         let mut effects = Effects::default();
         let renamed_from = self.write_move(known, difference.dn, &mut effects.writes)?;
@@ -247,6 +248,10 @@ impl<M: Mirror> Rules<'_, M> {
         self.write_entry(known, &difference, &mut effects.writes)?;
         write_links(known.no, difference.links, &mut effects.writes);
         Ok(effects)
+    }
+
+    fn scope_of(&self, dn: &Dn) -> Scope {
+        if dn.is_within(self.base) { Scope::Inside } else { Scope::Outside }
     }
 
     fn finding(
@@ -295,8 +300,9 @@ impl<M: Mirror> Rules<'_, M> {
         difference: &Difference<'_>,
         writes: &mut Vec<Write>,
     ) -> Result<(), M::Error> {
+        let scope = self.scope_of(difference.dn);
         let same = known.kind == difference.kind
-            && known.scope == Scope::Inside
+            && known.scope == scope
             && known.account == difference.account
             && known.attributes == difference.attributes;
         if same {
@@ -311,7 +317,7 @@ impl<M: Mirror> Rules<'_, M> {
         writes.push(Write::Update {
             no: known.no,
             kind: difference.kind,
-            scope: Scope::Inside,
+            scope,
             account: difference.account,
             stamp: difference.stamp.clone().or_else(|| known.stamp.clone()),
             attributes: difference.attributes.clone(),

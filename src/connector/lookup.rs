@@ -62,13 +62,63 @@ impl Lookup {
 
     /// The entry `id`, wherever below `base` it is.
     pub async fn entry_by_id(&mut self, id: EntryId, base: &Dn) -> Result<Option<Image>, ConnectorError> {
-        let search = Search {
+        let mut found = self.ask(vec![self.search_by_id(id, base)]).await?;
+        Ok(found.pop().flatten())
+    }
+
+    /// The entries `ids` as they are now outside `base`, in their order: in the naming contexts (RFC 4512,
+    /// section 5.1) that hold the base. Where the base is a naming context itself nothing is asked.
+    pub async fn elsewhere(
+        &mut self,
+        ids: &[EntryId],
+        base: &Dn,
+    ) -> Result<Vec<Option<Image>>, ConnectorError> {
+        let mut found = vec![None; ids.len()];
+        for context in self.contexts_above(base).await? {
+            let searches = ids.iter().map(|id| self.search_by_id(*id, &context)).collect();
+            for (place, image) in found.iter_mut().zip(self.ask(searches).await?) {
+                let outside = image.filter(|image| !image.dn.is_within(base));
+                *place = place.take().or(outside);
+            }
+        }
+        Ok(found)
+    }
+
+    /// Whether `base` is only a part of a naming context.
+    pub async fn has_outside(&mut self, base: &Dn) -> Result<bool, ConnectorError> {
+        Ok(!self.contexts_above(base).await?.is_empty())
+    }
+
+    async fn contexts_above(&mut self, base: &Dn) -> Result<Vec<Dn>, ConnectorError> {
+        let kept = match self.open.take() {
+            Some(open) => self.contexts_on(open).await.ok(),
+            None => None,
+        };
+        let mut contexts = match kept {
+            Some(contexts) => contexts,
+            None => self.contexts_on(connect(&self.connector).await?).await?,
+        };
+        contexts.retain(|context| base.is_below(context));
+        Ok(contexts)
+    }
+
+    /// Keeps the connection if it is still good.
+    async fn contexts_on(&mut self, mut open: Open) -> Result<Vec<Dn>, ConnectorError> {
+        match open.session.naming_contexts().await {
+            Ok(contexts) => {
+                self.open = Some(open);
+                Ok(contexts)
+            }
+            Err(problem) => Err(ConnectorError::new(open.url, problem)),
+        }
+    }
+
+    fn search_by_id(&self, id: EntryId, base: &Dn) -> Search {
+        Search {
             scope: Scope::Subtree,
             filter: format!("(entryUUID={id})"),
             ..Search::entry(base.as_str(), self.connector.shared.wanted.requested())
-        };
-        let mut found = self.ask(vec![search]).await?;
-        Ok(found.pop().flatten())
+        }
     }
 
     /// Ends the connection, if there is one.
@@ -88,10 +138,8 @@ impl Lookup {
         {
             return Ok(found);
         }
-        // The server of the feed first: it knows what the feed has shown.
-        let (session, index) = self.connector.open_any(self.connector.url_in_use()).await?;
-        let url = self.connector.url(index).clone();
-        self.ask_on(Open { session, url }, searches).await
+        let open = connect(&self.connector).await?;
+        self.ask_on(open, searches).await
     }
 
     /// Keeps the connection if it is still good.
@@ -108,6 +156,12 @@ impl Lookup {
             Err(problem) => Err(ConnectorError::new(open.url, problem)),
         }
     }
+}
+
+/// The server of the feed first: it knows what the feed has shown.
+async fn connect(connector: &Connector) -> Result<Open, ConnectorError> {
+    let (session, index) = connector.open_any(connector.url_in_use()).await?;
+    Ok(Open { session, url: connector.url(index).clone() })
 }
 
 async fn read(

@@ -232,6 +232,12 @@ impl Session {
         Ok(RootDse(entry))
     }
 
+    /// By the root DSE; none where that is hidden.
+    pub(super) async fn naming_contexts(&mut self) -> Result<Vec<Dn>, Problem> {
+        let contexts = self.root_dse().await?.values("namingcontexts");
+        Ok(contexts.iter().filter_map(|context| Dn::parse(context).ok()).collect())
+    }
+
     /// The base, or what the server says instead.
     async fn base(&mut self, base: &Dn) -> Result<Result<Entry, Answer>, Problem> {
         let wanted = WantedAttributes::new(Vec::new());

@@ -1,6 +1,9 @@
 //! Ingest: a batch against the mirror, in one transaction with its events and its checkpoint.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
 use jiff::Timestamp;
 use rusqlite::{Connection, params};
@@ -181,6 +184,24 @@ impl Db {
                 };
                 transaction.commit().during("commit what was settled")?;
                 Ok(Ingested { readings: 0, change_sets, unresolved: Vec::new() })
+            })
+            .await
+    }
+
+    /// The watched entries that a complete present phase ending with `present` would take as gone.
+    pub async fn absent(
+        &self,
+        context: Arc<StoreContext>,
+        present: Vec<EntryId>,
+    ) -> Result<Vec<EntryId>, DbError> {
+        self.worker
+            .call(Priority::Ingest, move |connection| {
+                let mirror = StoreMirror { connection, store: context.no, schema: &context.schema };
+                let present: BTreeSet<EntryId> = present.into_iter().collect();
+                let refresh = context.refresh();
+                let mut absent = mirror.inside(|no| !refresh.seen.has(no))?;
+                absent.retain(|id| !present.contains(id));
+                Ok(absent)
             })
             .await
     }

@@ -130,8 +130,12 @@ impl StoreMirror<'_> {
         match write {
             Write::Insert(entry) => return self.insert(entry, stands).map(Some),
             Write::Update { no, kind, scope, account, stamp, attributes } => {
-                if self.by_no(*no)?.is_some_and(|entry| entry.scope != *scope) {
-                    self.count(1)?;
+                match (self.by_no(*no)?.map(|entry| entry.scope), *scope) {
+                    (Some(Scope::Outside), Scope::Inside) => self.count(1)?,
+                    (Some(Scope::Inside), Scope::Outside) => self.count(-1)?,
+                    (Some(Scope::Inside), Scope::Inside)
+                    | (Some(Scope::Outside), Scope::Outside)
+                    | (None, _) => {}
                 }
                 self.execute(
                     "UPDATE entry SET kind = ?2, scope = ?3, account_key = ?4, stamp = ?5, attributes = ?6

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     change::observation::Observation,
-    connector::{Basis, CheckpointSource, Connector, Disposition, FeedEvent},
+    connector::{Basis, CheckpointSource, Connector, ConnectorError, Disposition, FeedEvent},
     db::{Db, DbError, Side, StoreNo, StoreState},
     directory::{batch::Batch, checkpoint::Checkpoint, schema::Schema},
     error_chain::chain,
@@ -35,6 +35,8 @@ pub(super) enum Ended {
     Refused,
     /// What was read could not be stored.
     Failed(DbError),
+    /// The directory did not answer what must be known before what it said can be stored.
+    Unanswered(ConnectorError),
     /// One of the tasks is gone that should be running.
     CutShort,
 }
@@ -75,6 +77,14 @@ pub(super) async fn run(store: Arc<Store>, cancel: CancellationToken) {
                 error!(
                     error = chain(&failure),
                     "cannot store what the directory says; reading it again soon"
+                );
+                say_error(&store, Some(chain(&failure))).await;
+                say_state(&store, StoreState::Connecting).await;
+            }
+            Ended::Unanswered(failure) => {
+                warn!(
+                    error = chain(&failure),
+                    "the directory does not say where entries are; reading it again soon"
                 );
                 say_error(&store, Some(chain(&failure))).await;
                 say_state(&store, StoreState::Connecting).await;

@@ -10,6 +10,7 @@ use tracing::{debug, info, warn};
 
 use super::{
     Store,
+    elsewhere::{self, ElsewhereError},
     follow::{Ended, say_connected, say_error, say_failure, say_state},
     progress::Progress,
 };
@@ -91,7 +92,8 @@ impl Ingest {
             match done {
                 Ok(None) => {}
                 Ok(Some(why)) => break Ended::GivenUp(why),
-                Err(error) => break Ended::Failed(error),
+                Err(ElsewhereError::Db(error)) => break Ended::Failed(error),
+                Err(ElsewhereError::Connector(error)) => break Ended::Unanswered(error),
             }
         };
         self.lookup.close().await;
@@ -99,7 +101,7 @@ impl Ingest {
     }
 
     /// `Some`: this directory must not be followed any further, and why.
-    async fn take(&mut self, incoming: Incoming) -> Result<Option<String>, DbError> {
+    async fn take(&mut self, incoming: Incoming) -> Result<Option<String>, ElsewhereError> {
         match incoming {
             Incoming::Connecting => say_state(&self.store, StoreState::Connecting).await,
             Incoming::Connected { url, kind, basis } => {
@@ -139,15 +141,18 @@ impl Ingest {
         observations: Vec<Observation>,
         phase: Phase,
         checkpoint: Option<Checkpoint>,
-    ) -> Result<(), DbError> {
+    ) -> Result<(), ElsewhereError> {
         if phase == Phase::RefreshBegins {
             // What waits is told at the refresh's end, and the names asked for then.
             self.course = Course::Behind;
             self.open.clear();
             self.ask_at = None;
         }
-        let context = Arc::clone(&self.store.context);
-        let ingested = self.store.db.ingest(context, observations, phase, checkpoint, clock::now()).await?;
+        let observations = match self.baseline {
+            Baseline::Missing => observations,
+            Baseline::Complete => self.told_apart(observations).await?,
+        };
+        let ingested = take_in(&self.store, observations, phase, checkpoint).await?;
         if let Some(progress) = &mut self.progress {
             progress.add(ingested.readings);
         } else {
@@ -165,6 +170,26 @@ impl Ingest {
         Ok(())
     }
 
+    /// Tells apart what was deleted and what left the watched tree. What comes before the end of a present
+    /// phase is stored first: only then is known who is absent.
+    async fn told_apart(
+        &mut self,
+        observations: Vec<Observation>,
+    ) -> Result<Vec<Observation>, ElsewhereError> {
+        let store = Arc::clone(&self.store);
+        let mut before = elsewhere::told_apart(&store, &mut self.lookup, observations).await?;
+        let ends =
+            |observation: &Observation| matches!(observation, Observation::Present(set) if set.complete);
+        let Some(at) = before.iter().position(ends) else { return Ok(before) };
+        let end = before.split_off(at);
+        let Some(Observation::Present(set)) = end.first() else { return Ok(end) };
+        let present = set.ids.clone();
+        take_in(&store, before, Phase::Refresh, None).await?;
+        let mut rest = elsewhere::absent_but_alive(&store, &mut self.lookup, present).await?;
+        rest.extend(end);
+        Ok(rest)
+    }
+
     async fn caught_up(&mut self) {
         self.course = Course::CaughtUp;
         self.baseline = Baseline::Complete;
@@ -175,7 +200,7 @@ impl Ingest {
         say_state(&self.store, StoreState::Live).await;
     }
 
-    async fn told(&mut self, ingested: Ingested) -> Result<(), DbError> {
+    async fn told(&mut self, ingested: Ingested) -> Result<(), ElsewhereError> {
         if ingested.change_sets > 0 {
             self.store.wake.dispatch.notify_one();
         }
@@ -187,7 +212,7 @@ impl Ingest {
         self.ask().await.map(drop)
     }
 
-    async fn ask_again(&mut self) -> Result<Option<String>, DbError> {
+    async fn ask_again(&mut self) -> Result<Option<String>, ElsewhereError> {
         let answer = self.ask().await;
         if self.course == Course::Asking && self.open.is_empty() {
             self.caught_up().await;
@@ -196,7 +221,7 @@ impl Ingest {
     }
 
     /// Asks the directory for the open names. What waits for them is told with the answers, and not before.
-    async fn ask(&mut self) -> Result<Option<String>, DbError> {
+    async fn ask(&mut self) -> Result<Option<String>, ElsewhereError> {
         let names: Vec<Dn> = self.open.iter().map(|(_, dn)| dn.clone()).collect();
         let found = match self.lookup.entries(&names).await {
             Ok(found) => found,
@@ -226,6 +251,15 @@ impl Ingest {
         }
         Ok(None)
     }
+}
+
+async fn take_in(
+    store: &Store,
+    observations: Vec<Observation>,
+    phase: Phase,
+    checkpoint: Option<Checkpoint>,
+) -> Result<Ingested, DbError> {
+    store.db.ingest(Arc::clone(&store.context), observations, phase, checkpoint, clock::now()).await
 }
 
 /// Comparing with an older copy would tell everybody that what they did since was undone.

@@ -7,6 +7,7 @@ use crate::{
     support::{
         ldap::{Change, Ldap},
         slapd::{NOBODY, Overlay, Setup},
+        wait,
     },
 };
 
@@ -324,4 +325,60 @@ async fn l19_the_base_in_another_spelling() {
         ])
         .await;
     daemon.stop().await;
+}
+
+/// Of the people below `ou=people`, which is all that is watched, one leaves for another tree and one is deleted.
+async fn one_leaves_and_one_is_deleted(ldap: &Ldap) {
+    ldap.move_below("uid=mei,ou=people", "ou=services").await;
+    ldap.delete("uid=ravi,ou=people").await;
+}
+
+/// Rule 7 of the mirror: who left the watched tree is not told as deleted.
+async fn assert_told_apart(scene: &Scene) {
+    let deleted = || -> Vec<String> {
+        let events = scene.change_events();
+        let names = events.into_iter().filter(|event| event.change.name() == "object-deleted");
+        names.map(|event| event.entry.name).collect()
+    };
+    wait::until_async("the deletion", async || (!deleted().is_empty()).then_some(())).await;
+    assert_eq!(deleted(), ["Ravi Pillai"]);
+}
+
+#[tokio::test]
+async fn an_entry_that_moves_out_of_the_watched_tree_is_not_told_as_deleted() {
+    let scene = Scene::company().await;
+    let people = format!("\"{}\"", scene.slapd.dn("ou=people"));
+    let scene = scene.with("base_dn", &people);
+    let daemon = scene.live().await;
+    one_leaves_and_one_is_deleted(&scene.ldap).await;
+    assert_told_apart(&scene).await;
+    // Back again, it is watched as before.
+    scene.ldap.move_below("uid=mei,ou=services", "ou=people").await;
+    scene.ldap.delete(MEI).await;
+    wait::until_async("the deletion of who came back", async || {
+        let events = scene.change_events();
+        events
+            .iter()
+            .any(|event| event.change.name() == "object-deleted" && event.entry.name == "Mei Chen")
+            .then_some(())
+    })
+    .await;
+    daemon.stop().await;
+}
+
+#[tokio::test]
+async fn an_entry_that_moved_out_while_dirherald_was_down_is_not_told_as_deleted() {
+    for setup in [Setup::company(), Setup::company().session_log(1000)] {
+        let scene = Scene::of(setup).await;
+        let people = format!("\"{}\"", scene.slapd.dn("ou=people"));
+        let mut scene = scene.with("base_dn", &people);
+        scene.live().await.stop().await;
+        one_leaves_and_one_is_deleted(&scene.ldap).await;
+        // Without a session log a restarted server shows who is present, not who is gone.
+        scene.slapd.restart();
+        scene.bind_again().await;
+        let daemon = scene.live().await;
+        assert_told_apart(&scene).await;
+        daemon.stop().await;
+    }
 }

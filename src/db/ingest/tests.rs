@@ -786,3 +786,20 @@ async fn an_entry_that_came_twice_in_the_first_baseline_counts_once() {
     world.live(vec![Is(ops(&["ada", "cem"]))]).await;
     assert_eq!(world.told().await, ["1 member-added ops cem"]);
 }
+
+#[tokio::test]
+async fn an_entry_that_left_the_watched_tree_stays_a_member_and_is_known_when_it_comes_back() {
+    let mut world = World::new(company()).await;
+    let mut left = person('b', "ben");
+    left.dn = "uid=ben,dc=elsewhere,dc=example".into();
+    world.live(vec![Is(left.clone())]).await;
+    assert_eq!(world.told().await, Vec::<String>::new(), "neither deleted nor renamed");
+    world.live(vec![Is(ops(&["ada"]).with("member", &left.dn).with("description", "rewritten"))]).await;
+    assert_eq!(world.told().await, Vec::<String>::new(), "still the same member");
+    world.live(vec![Is(person('b', "ben"))]).await;
+    assert_eq!(world.told().await, Vec::<String>::new());
+    world.live(vec![Is(person('b', "ben").with("title", "Lead"))]).await;
+    assert_eq!(world.told().await, ["1 attributes-changed ben"], "watched again");
+    world.live(vec![Is(ops(&["ada"]))]).await;
+    assert_eq!(world.told().await, ["1 member-removed ops ben"]);
+}

@@ -1,0 +1,71 @@
+//! Gone from the watched tree is not yet deleted: an entry may have moved out of it (rule 7 of the mirror).
+//! Where the base is not a whole naming context, what is gone is looked up by id outside it before the mirror
+//! hears of it.
+
+use std::sync::Arc;
+
+use tracing::info;
+
+use super::Store;
+use crate::{
+    change::observation::{Observation, Observed},
+    connector::{ConnectorError, Lookup},
+    db::DbError,
+    directory::{batch::Image, entry::EntryId},
+};
+
+/// Why it cannot be said where an entry is.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ElsewhereError {
+    #[error(transparent)]
+    Connector(#[from] ConnectorError),
+    #[error(transparent)]
+    Db(#[from] DbError),
+}
+
+/// The same observations with an image in place of each deletion of an entry that lives on outside the base.
+pub(super) async fn told_apart(
+    store: &Store,
+    lookup: &mut Lookup,
+    observations: Vec<Observation>,
+) -> Result<Vec<Observation>, ElsewhereError> {
+    let gone: Vec<EntryId> = observations.iter().filter_map(deleted).collect();
+    if gone.is_empty() {
+        return Ok(observations);
+    }
+    let mut found = lookup.elsewhere(&gone, &store.context.base).await?.into_iter();
+    let told_apart = observations.into_iter().map(|observation| match deleted(&observation) {
+        Some(_) => found.next().flatten().map_or(observation, |image| moved_out(store, image)),
+        None => observation,
+    });
+    Ok(told_apart.collect())
+}
+
+/// Images of the entries that a complete present phase is about to take as gone and that live on outside the
+/// base. What came before that end must be stored.
+pub(super) async fn absent_but_alive(
+    store: &Store,
+    lookup: &mut Lookup,
+    present: Vec<EntryId>,
+) -> Result<Vec<Observation>, ElsewhereError> {
+    if !lookup.has_outside(&store.context.base).await? {
+        return Ok(Vec::new());
+    }
+    let absent = store.db.absent(Arc::clone(&store.context), present).await?;
+    let found = lookup.elsewhere(&absent, &store.context.base).await?;
+    Ok(found.into_iter().flatten().map(|image| moved_out(store, image)).collect())
+}
+
+fn deleted(observation: &Observation) -> Option<EntryId> {
+    match observation {
+        Observation::Delete(delete) => Some(delete.id),
+        Observation::Entry(_) | Observation::Delta(_) | Observation::Rename(_) | Observation::Present(_) => {
+            None
+        }
+    }
+}
+
+fn moved_out(store: &Store, image: Image) -> Observation {
+    info!(entry.id = %image.id, "an entry left the watched tree");
+    Observation::Entry(Observed::new(image, &store.context.schema))
+}
