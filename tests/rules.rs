@@ -25,7 +25,10 @@ const NARROW: &[(&str, &[&str])] = &[
     ("notify", &["clock", "directory", "change"]),
     ("lifecycle", &["clock", "directory", "change"]),
     ("expiry", &["clock", "directory", "change"]),
-    ("outbox", &["clock", "telemetry", "directory", "change", "notify", "lifecycle", "expiry"]),
+    (
+        "outbox",
+        &["clock", "telemetry", "error_chain", "directory", "change", "notify", "lifecycle", "expiry"],
+    ),
     ("db", &["clock", "telemetry", "directory", "change", "notify", "lifecycle", "expiry", "outbox"]),
     ("config", &["clock", "telemetry", "directory", "connector", "notify", "lifecycle", "expiry", "outbox"]),
 ];

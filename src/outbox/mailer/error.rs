@@ -1,8 +1,11 @@
 //! What can go wrong between us and a mail server, and what each failure says about the message.
 
-use std::{error::Error, fmt, io, path::PathBuf, time::Duration};
+use std::{error::Error as _, fmt, io, path::PathBuf, time::Duration};
 
-use crate::outbox::state::{Answer, FailureClass};
+use crate::{
+    error_chain::chain,
+    outbox::state::{Answer, FailureClass},
+};
 
 /// Why a mailer cannot be set up. Found before anything is sent.
 #[derive(Debug, thiserror::Error)]
@@ -232,7 +235,7 @@ impl SendError {
         };
         match fault.and_then(Fault::answer) {
             Some(answer) => answer.clone(),
-            None => Answer::words(&with_causes(self)),
+            None => Answer::words(&chain(self)),
         }
     }
 
@@ -315,21 +318,6 @@ fn reply_class(step: Step, answer: &Answer) -> FailureClass {
 /// RFC 4954, section 6.
 fn is_about_login(answer: &Answer) -> bool {
     matches!(answer.code(), Some(530 | 534 | 535 | 538))
-}
-
-/// An error and its causes, `: ` between; a cause whose words already stood there is not repeated.
-fn with_causes(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let words = error.to_string();
-        if !text.contains(&words) {
-            text.push_str(": ");
-            text.push_str(&words);
-        }
-        cause = error.source();
-    }
-    text
 }
 
 #[cfg(test)]
