@@ -9,6 +9,8 @@ CREATE TABLE store (
                           CHECK (state IN ('connecting', 'baseline', 'live', 'comparing', 'stopped')),
     -- The mirror is believed only when a whole baseline stands in it.
     baseline              TEXT NOT NULL DEFAULT 'none' CHECK (baseline IN ('none', 'reading', 'complete')),
+    -- base_dn and schema under which the mirror was read: under others it would compare what it never kept.
+    view                  TEXT NOT NULL,
     url                   TEXT,
     kind                  TEXT,
     feed                  TEXT,

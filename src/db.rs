@@ -28,7 +28,7 @@ pub use self::{
     notifications::{Composable, Cursor, Dispatched, Draft, MailDue},
     open::RunLock,
     reader::{AttemptRow, EventFilter, EventRow, MessageRow, Reader, StateFile, StatusRow, WholeMessage},
-    stores::{Baseline, Side, StoreFacts, StoreNo, StoreState},
+    stores::{Baseline, MirrorView, Side, StoreFacts, StoreNo, StoreState},
 };
 
 /// The database thread's face. Cheap to clone; the thread ends when the last clone is gone.

@@ -20,7 +20,7 @@ use tracing::{Instrument, info_span};
 
 use crate::{
     connector::Connector,
-    db::{Db, StoreContext, StoreFacts},
+    db::{Db, StoreContext},
     directory::store_name::StoreName,
     notify::options::Options,
     outbox::{mailer::Mailer, settings::MailSettings},
@@ -47,8 +47,6 @@ pub struct Store {
     pub mailer: Mailer,
     /// In which times are told.
     pub timezone: TimeZone,
-    /// Whether there was a baseline when it started.
-    pub facts: StoreFacts,
     /// The bells between the stages.
     pub wake: Wake,
 }

@@ -13,7 +13,7 @@ use super::{CommandError, Exit};
 use crate::{
     config::{Config, StoreSettings},
     connector::{Connector, Timing},
-    db::{Db, RunLock, StoreContext},
+    db::{Db, MirrorView, RunLock, StoreContext},
     outbox::mailer::Mailer,
     pipeline, telemetry,
 };
@@ -47,7 +47,14 @@ pub(super) async fn run(config: Config) -> Result<Exit, CommandError> {
 async fn store(db: Db, settings: StoreSettings) -> Result<pipeline::Store, CommandError> {
     let mailer = Mailer::new(&settings.mail)
         .map_err(|source| CommandError::Mailer { store: settings.name.to_string(), source })?;
-    let facts = db.begin_store(settings.name.clone()).await?;
+    let view = format!("{}|{}", settings.connector.base_dn, settings.schema.fingerprint());
+    let facts = db.begin_store(settings.name.clone(), view).await?;
+    if facts.mirror == MirrorView::Another {
+        warn!(
+            store.name = %settings.name,
+            "base_dn or schema is another than before: everything is read again, and what changed since is not told"
+        );
+    }
     let attributes = settings.schema.requested_attributes();
     let base = settings.connector.base_dn.clone();
     // One more than the limit: enough to see that it is exceeded.
@@ -62,7 +69,6 @@ async fn store(db: Db, settings: StoreSettings) -> Result<pipeline::Store, Comma
         mail: settings.mail,
         mailer,
         timezone: settings.timezone,
-        facts,
         wake: pipeline::Wake::default(),
     })
 }

@@ -64,29 +64,51 @@ pub enum Baseline {
 pub struct StoreFacts {
     /// Its number.
     pub no: StoreNo,
-    /// Whether there is a "before".
-    pub baseline: Baseline,
+    /// Whether its mirror, if there is one, was read as it would be now.
+    pub mirror: MirrorView,
+}
+
+/// Whether a mirror can be compared with what will be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MirrorView {
+    /// It can, or there is none.
+    Same,
+    /// It could not, and is not believed any more.
+    Another,
 }
 
 impl Db {
     /// Registers a store and sets it to `connecting`.
-    pub async fn begin_store(&self, name: StoreName) -> Result<StoreFacts, DbError> {
+    ///
+    /// `view` stands for what is read of the directory, and how. When it is another than that of the mirror,
+    /// the mirror is not believed any more: the next reading is a first, silent baseline.
+    pub async fn begin_store(&self, name: StoreName, view: String) -> Result<StoreFacts, DbError> {
         self.worker
             .call(Priority::Rest, move |connection| {
-                connection
+                let transaction = connection.transaction().during("begin to register a store")?;
+                let dropped = transaction
                     .execute(
-                        "INSERT INTO store (name) VALUES (?1)
+                        "UPDATE store SET baseline = 'none', checkpoint = NULL, checkpoint_mechanism = NULL,
+                                          checkpoint_at = NULL
+                         WHERE name = ?1 AND view <> ?2 AND baseline = 'complete'",
+                        [name.as_str(), &view],
+                    )
+                    .during("compare what is read")?;
+                transaction
+                    .execute(
+                        "INSERT INTO store (name, view) VALUES (?1, ?2)
                          ON CONFLICT (name) DO UPDATE
-                         SET state = 'connecting', url = NULL, directory_error = NULL, mail_error = NULL",
-                        [name.as_str()],
+                         SET state = 'connecting', url = NULL, directory_error = NULL, mail_error = NULL,
+                             view = excluded.view",
+                        [name.as_str(), &view],
                     )
                     .during("register a store")?;
-                connection
-                    .query_row("SELECT no, baseline FROM store WHERE name = ?1", [name.as_str()], |row| {
-                        let baseline: String = row.get(1)?;
-                        Ok(StoreFacts { no: StoreNo(row.get(0)?), baseline: parse_baseline(&baseline) })
-                    })
-                    .during("read a store")
+                let no = transaction
+                    .query_row("SELECT no FROM store WHERE name = ?1", [name.as_str()], |row| row.get(0))
+                    .during("read a store")?;
+                transaction.commit().during("register a store")?;
+                let mirror = if dropped == 0 { MirrorView::Same } else { MirrorView::Another };
+                Ok(StoreFacts { no: StoreNo(no), mirror })
             })
             .await
     }

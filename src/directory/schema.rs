@@ -190,6 +190,45 @@ fn is_short_name(name: &AttributeName) -> bool {
 }
 
 impl Schema {
+    /// The settings as one text: two schemas that would keep the same of every entry have the same.
+    pub fn fingerprint(&self) -> String {
+        let SchemaSettings {
+            members,
+            primary_owner,
+            additional_owners,
+            manager,
+            additional_managers,
+            mail,
+            display_name,
+            account_name,
+            language,
+            watched,
+            dummy_members,
+            user_filter,
+            group_filter,
+            contact_filter,
+            disabled_filter,
+        } = &self.settings;
+        let language: Vec<AttributeName> = language.iter().cloned().collect();
+        let names = [
+            members,
+            primary_owner,
+            additional_owners,
+            manager,
+            additional_managers,
+            mail,
+            display_name,
+            account_name,
+            &language,
+            watched,
+        ]
+        .map(|names| names.iter().map(AttributeName::as_str).collect::<Vec<_>>().join(","));
+        let dummies: Vec<&str> = dummy_members.iter().map(Dn::as_str).collect();
+        let filters = [user_filter, group_filter, contact_filter, disabled_filter]
+            .map(|filter| filter.as_ref().map(ToString::to_string).unwrap_or_default());
+        [names.join(";"), dummies.join(";"), filters.join(";")].join("|")
+    }
+
     /// Refuses sensitive attributes, and names that are none.
     pub fn new(settings: SchemaSettings) -> Result<Self, SchemaError> {
         settings.check()?;

@@ -64,7 +64,7 @@ struct World {
 }
 
 fn begin_store(connection: &Connection, name: &str) -> StoreNo {
-    connection.execute("INSERT INTO store (name) VALUES (?1)", [name]).unwrap();
+    connection.execute("INSERT INTO store (name, view) VALUES (?1, 'all')", [name]).unwrap();
     StoreNo(connection.last_insert_rowid())
 }
 

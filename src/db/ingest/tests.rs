@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::*;
+use crate::db::MirrorView;
 use crate::{
     change::event::ChangeEvent,
     directory::{
@@ -107,7 +108,7 @@ struct World {
 impl World {
     async fn new(before: Vec<Entry>) -> Self {
         let db = Db::in_memory();
-        let facts = db.begin_store("acme".parse().unwrap()).await.unwrap();
+        let facts = db.begin_store("acme".parse().unwrap(), "all".into()).await.unwrap();
         let schema = Arc::new(Schema::new(SchemaSettings::openldap()).unwrap());
         let context = Arc::new(StoreContext::new(facts.no, Dn::parse(BASE).unwrap(), schema, 10));
         let mut world = Self { db, context, clock: 0, outside: Outside::new(), told: 0 };
@@ -628,7 +629,7 @@ async fn owners_before_and_after_are_facts_of_the_event() {
 #[tokio::test]
 async fn a_baseline_that_was_cut_short_begins_anew_and_stays_silent() {
     let mut world = World::new(vec![container('0', "ou=x")]).await;
-    let facts = world.db.begin_store("other".parse().unwrap()).await.unwrap();
+    let facts = world.db.begin_store("other".parse().unwrap(), "all".into()).await.unwrap();
     let schema = Arc::clone(&world.context.schema);
     world.context = Arc::new(StoreContext::new(facts.no, Dn::parse(BASE).unwrap(), schema, 10));
     world.batch(Phase::RefreshBegins, vec![]).await;
@@ -767,7 +768,7 @@ async fn an_account_name_that_two_bear_goes_on_to_mean_the_same_one() {
 #[tokio::test]
 async fn an_entry_that_comes_twice_in_the_baseline_of_a_second_store_counts_once() {
     let mut world = World::new(company()).await;
-    let facts = world.db.begin_store("other".parse().unwrap()).await.unwrap();
+    let facts = world.db.begin_store("other".parse().unwrap(), "all".into()).await.unwrap();
     let schema = Arc::clone(&world.context.schema);
     world.context = Arc::new(StoreContext::new(facts.no, Dn::parse(BASE).unwrap(), schema, 10));
     world.batch(Phase::RefreshBegins, vec![]).await;
@@ -800,6 +801,20 @@ async fn an_entry_that_left_the_watched_tree_stays_a_member_and_is_known_when_it
     assert_eq!(world.told().await, Vec::<String>::new());
     world.live(vec![Is(person('b', "ben").with("title", "Lead"))]).await;
     assert_eq!(world.told().await, ["1 attributes-changed ben"], "watched again");
+    world.live(vec![Is(ops(&["ada"]))]).await;
+    assert_eq!(world.told().await, ["1 member-removed ops ben"]);
+}
+
+#[tokio::test]
+async fn m26_another_base_or_schema_begins_with_a_new_silent_baseline() {
+    let mut world = World::new(company()).await;
+    let again = |view: &str| world.db.begin_store("acme".parse().unwrap(), view.into());
+    assert_eq!(again("all").await.unwrap().mirror, MirrorView::Same);
+    assert_eq!(again("more").await.unwrap().mirror, MirrorView::Another);
+    assert_eq!(world.db.checkpoint(world.context.no).await.unwrap(), None);
+    world.batch(Phase::RefreshBegins, vec![]).await;
+    world.batch(Phase::Refresh, company().into_iter().map(Is).collect()).await;
+    world.batch(Phase::RefreshEnds, vec![Nothing("")]).await;
     world.live(vec![Is(ops(&["ada"]))]).await;
     assert_eq!(world.told().await, ["1 member-removed ops ben"]);
 }
