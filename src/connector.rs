@@ -39,7 +39,7 @@ pub use self::{
     error::{Answer, ConnectorError, Disposition, Failure, Problem, code_name},
     feed::{Feed, Gone, Outlet, Progress},
     guard::{Ended, ber::Malformed},
-    lookup::Lookup,
+    lookup::{Lookup, Whereabouts},
     probe::{Completeness, Probe, ServerKind},
     session::Session,
     timing::{RetryRange, Timing},

@@ -91,7 +91,8 @@ impl<M: Mirror> Rules<'_, M> {
         if self.is_stale(&known, observed.stamp.as_ref()) {
             return Ok(Effects::default());
         }
-        if known.scope == Scope::Outside && known.dn.is_within(self.base) {
+        // A looked-up entry has no stamp; one that a feed delivered and that left has.
+        if known.scope == Scope::Outside && known.stamp.is_none() && known.dn.is_within(self.base) {
             return self.came_after_its_name(&known, observed);
         }
         let links = self.compare_links(known.no, &observed.mapped.links)?;

@@ -20,7 +20,7 @@ use super::{
 use crate::directory::{
     dn::{Dn, NameKey},
     entry::{EntryKind, EntryRef, Rank, Relation},
-    mirror::{EntryNo, KnownEntry, KnownLink, Meaning, Mirror},
+    mirror::{EntryNo, KnownEntry, KnownLink, Meaning, Mirror, Scope},
     schema::{LinkTarget, Schema},
 };
 
@@ -192,7 +192,9 @@ impl<M: Mirror> Facts<'_, M> {
             }
         }
         let mut told = BTreeSet::new();
-        losers.retain(|(losing, _)| told.insert((losing.holder, losing.relation)));
+        losers.retain(|(losing, holder)| {
+            holder.scope == Scope::Inside && told.insert((losing.holder, losing.relation))
+        });
         let last_groups = losers
             .iter()
             .filter(|(losing, _)| losing.relation == Relation::Member)

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use tokio::{
-    signal::unix::{SignalKind, signal},
+    signal::unix::{Signal, SignalKind, signal},
     task::JoinSet,
 };
 use tokio_util::sync::CancellationToken;
@@ -24,6 +24,8 @@ const STOP_WITHIN: Duration = Duration::from_secs(10);
 /// Runs until SIGTERM or SIGINT.
 pub(super) async fn run(config: Config) -> Result<Exit, CommandError> {
     telemetry::start(config.log.format, config.log.level);
+    // First of all, so that a signal that comes early is not the end of the process.
+    let signals = Signals::listen()?;
     let _lock = RunLock::take(&config.state.path)?;
     let db = Db::open(&config.state.path)?;
     let cancel = CancellationToken::new();
@@ -33,7 +35,7 @@ pub(super) async fn run(config: Config) -> Result<Exit, CommandError> {
         stores.spawn(pipeline::run(store, cancel.clone()));
     }
     info!(version = env!("CARGO_PKG_VERSION"), stores = stores.len(), "dirherald runs");
-    asked_to_stop().await?;
+    signals.asked_to_stop().await;
     info!("stopping");
     cancel.cancel();
     let all = async { while stores.join_next().await.is_some() {} };
@@ -73,18 +75,31 @@ async fn store(db: Db, settings: StoreSettings) -> Result<pipeline::Store, Comma
     })
 }
 
-async fn asked_to_stop() -> Result<(), CommandError> {
-    let listen = |kind| {
-        signal(kind).map_err(|source| CommandError::System { operation: "listen for signals", source })
-    };
-    let mut terminate = listen(SignalKind::terminate())?;
-    let mut interrupt = listen(SignalKind::interrupt())?;
-    let mut hangup = listen(SignalKind::hangup())?;
-    loop {
-        tokio::select! {
-            _ = terminate.recv() => return Ok(()),
-            _ = interrupt.recv() => return Ok(()),
-            _ = hangup.recv() => warn!("the configuration is not reread yet; restart to change it"),
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    fn listen() -> Result<Self, CommandError> {
+        let listen = |kind| {
+            signal(kind).map_err(|source| CommandError::System { operation: "listen for signals", source })
+        };
+        Ok(Self {
+            terminate: listen(SignalKind::terminate())?,
+            interrupt: listen(SignalKind::interrupt())?,
+            hangup: listen(SignalKind::hangup())?,
+        })
+    }
+
+    async fn asked_to_stop(mut self) {
+        loop {
+            tokio::select! {
+                _ = self.terminate.recv() => return,
+                _ = self.interrupt.recv() => return,
+                _ = self.hangup.recv() => warn!("the configuration is not reread yet; restart to change it"),
+            }
         }
     }
 }

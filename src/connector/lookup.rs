@@ -31,6 +31,17 @@ pub struct Lookup {
     open: Option<Open>,
 }
 
+/// Where an entry is that the feed takes as gone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Whereabouts {
+    /// No longer anywhere.
+    Nowhere,
+    /// Within the base after all: it left and came back, and the feed is about to say so.
+    Inside,
+    /// Outside the base.
+    Outside(Box<Image>),
+}
+
 struct Open {
     session: Session,
     url: ServerUrl,
@@ -66,19 +77,23 @@ impl Lookup {
         Ok(found.pop().flatten())
     }
 
-    /// The entries `ids` as they are now outside `base`, in their order: in the naming contexts (RFC 4512,
-    /// section 5.1) that hold the base. Where the base is a naming context itself nothing is asked.
-    pub async fn elsewhere(
+    /// Where the entries `ids` are now, in their order, by the naming contexts (RFC 4512, section 5.1) that
+    /// hold `base`. Where the base is a naming context itself nothing is asked, and they are nowhere.
+    pub async fn whereabouts(
         &mut self,
         ids: &[EntryId],
         base: &Dn,
-    ) -> Result<Vec<Option<Image>>, ConnectorError> {
-        let mut found = vec![None; ids.len()];
+    ) -> Result<Vec<Whereabouts>, ConnectorError> {
+        let mut found = vec![Whereabouts::Nowhere; ids.len()];
         for context in self.contexts_above(base).await? {
             let searches = ids.iter().map(|id| self.search_by_id(*id, &context)).collect();
             for (place, image) in found.iter_mut().zip(self.ask(searches).await?) {
-                let outside = image.filter(|image| !image.dn.is_within(base));
-                *place = place.take().or(outside);
+                let Some(image) = image else { continue };
+                *place = if image.dn.is_within(base) {
+                    Whereabouts::Inside
+                } else {
+                    Whereabouts::Outside(Box::new(image))
+                };
             }
         }
         Ok(found)

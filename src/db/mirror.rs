@@ -130,12 +130,11 @@ impl StoreMirror<'_> {
         match write {
             Write::Insert(entry) => return self.insert(entry, stands).map(Some),
             Write::Update { no, kind, scope, account, stamp, attributes } => {
-                match (self.by_no(*no)?.map(|entry| entry.scope), *scope) {
-                    (Some(Scope::Outside), Scope::Inside) => self.count(1)?,
-                    (Some(Scope::Inside), Scope::Outside) => self.count(-1)?,
-                    (Some(Scope::Inside), Scope::Inside)
-                    | (Some(Scope::Outside), Scope::Outside)
-                    | (None, _) => {}
+                if let Some(known) = self.by_no(*no)?
+                    && known.scope != *scope
+                {
+                    self.count(more_inside(*scope))?;
+                    self.take_along(known.key, *scope)?;
                 }
                 self.execute(
                     "UPDATE entry SET kind = ?2, scope = ?3, account_key = ?4, stamp = ?5, attributes = ?6
@@ -291,6 +290,23 @@ impl StoreMirror<'_> {
         }
         self.rename(no, from, to, to.key(), stands)?;
         self.forget_stray(to.key())
+    }
+
+    /// What lies below an entry that left the watched tree, or came back, did so too. The feed does not say so;
+    /// entries that were only looked up have no stamp and stay what they are.
+    fn take_along(&self, above: NameKey, scope: Scope) -> Result<(), DbError> {
+        for (child, _) in self.children(above)? {
+            let key = self.key_of(child)?;
+            let changed = self.execute(
+                "UPDATE entry SET scope = ?2 WHERE no = ?1 AND scope <> ?2 AND stamp IS NOT NULL",
+                params![child.0, scope_code(scope)],
+            )?;
+            if changed > 0 {
+                self.count(more_inside(scope))?;
+                self.take_along(key, scope)?;
+            }
+        }
+        Ok(())
     }
 
     /// Gives `no` and what lies below it other names, the entry itself to be found under `key`.
@@ -496,6 +512,14 @@ pub(super) type Stands<'a> = &'a dyn Fn(EntryNo) -> bool;
 /// Under which an entry is filed that is found by no name: no hash of a name is so small but by chance.
 fn nobodys_key(no: EntryNo) -> NameKey {
     NameKey(no.0)
+}
+
+/// How many more entries are watched when one takes on `scope`.
+fn more_inside(scope: Scope) -> i64 {
+    match scope {
+        Scope::Inside => 1,
+        Scope::Outside => -1,
+    }
 }
 
 fn parent_key(dn: &Dn) -> NameKey {

@@ -9,9 +9,12 @@ use tracing::info;
 use super::Store;
 use crate::{
     change::observation::{Observation, Observed},
-    connector::{ConnectorError, Lookup},
+    connector::{ConnectorError, Lookup, Whereabouts},
     db::DbError,
-    directory::{batch::Image, entry::EntryId},
+    directory::{
+        batch::{Image, PresentSet},
+        entry::EntryId,
+    },
 };
 
 /// Why it cannot be said where an entry is.
@@ -23,7 +26,8 @@ pub(super) enum ElsewhereError {
     Db(#[from] DbError),
 }
 
-/// The same observations with an image in place of each deletion of an entry that lives on outside the base.
+/// The same observations with an image in place of each deletion of an entry that lives on outside the base,
+/// and without those of entries that are back already.
 pub(super) async fn told_apart(
     store: &Store,
     lookup: &mut Lookup,
@@ -33,16 +37,20 @@ pub(super) async fn told_apart(
     if gone.is_empty() {
         return Ok(observations);
     }
-    let mut found = lookup.elsewhere(&gone, &store.context.base).await?.into_iter();
-    let told_apart = observations.into_iter().map(|observation| match deleted(&observation) {
-        Some(_) => found.next().flatten().map_or(observation, |image| moved_out(store, image)),
-        None => observation,
+    let mut found = lookup.whereabouts(&gone, &store.context.base).await?.into_iter();
+    let told_apart = observations.into_iter().filter_map(|observation| {
+        let place = deleted(&observation).and_then(|_| found.next());
+        match place {
+            None | Some(Whereabouts::Nowhere) => Some(observation),
+            Some(Whereabouts::Inside) => None,
+            Some(Whereabouts::Outside(image)) => Some(moved_out(store, *image)),
+        }
     });
     Ok(told_apart.collect())
 }
 
-/// Images of the entries that a complete present phase is about to take as gone and that live on outside the
-/// base. What came before that end must be stored.
+/// What is to be said of the entries that a complete present phase is about to take as gone and that live on,
+/// outside the base or within it. What came before that end must be stored.
 pub(super) async fn absent_but_alive(
     store: &Store,
     lookup: &mut Lookup,
@@ -52,8 +60,13 @@ pub(super) async fn absent_but_alive(
         return Ok(Vec::new());
     }
     let absent = store.db.absent(Arc::clone(&store.context), present).await?;
-    let found = lookup.elsewhere(&absent, &store.context.base).await?;
-    Ok(found.into_iter().flatten().map(|image| moved_out(store, image)).collect())
+    let places = lookup.whereabouts(&absent, &store.context.base).await?;
+    let alive = absent.into_iter().zip(places).filter_map(|(id, place)| match place {
+        Whereabouts::Nowhere => None,
+        Whereabouts::Inside => Some(Observation::Present(PresentSet { ids: vec![id], complete: false })),
+        Whereabouts::Outside(image) => Some(moved_out(store, *image)),
+    });
+    Ok(alive.collect())
 }
 
 fn deleted(observation: &Observation) -> Option<EntryId> {

@@ -367,6 +367,22 @@ async fn an_entry_that_moves_out_of_the_watched_tree_is_not_told_as_deleted() {
 }
 
 #[tokio::test]
+async fn an_entry_that_leaves_and_is_back_at_once_is_not_told_as_deleted() {
+    let scene = Scene::company().await;
+    let people = format!("\"{}\"", scene.slapd.dn("ou=people"));
+    let scene = scene.with("base_dn", &people);
+    let daemon = scene.live().await;
+    // Stopped for as long as it takes, so that it reads of the way out when the way back is done.
+    daemon.signal("STOP");
+    scene.ldap.move_below(MEI, "ou=services").await;
+    scene.ldap.move_below("uid=mei,ou=services", "ou=people").await;
+    scene.ldap.delete("uid=ravi,ou=people").await;
+    daemon.signal("CONT");
+    assert_told_apart(&scene).await;
+    daemon.stop().await;
+}
+
+#[tokio::test]
 async fn an_entry_that_moved_out_while_dirherald_was_down_is_not_told_as_deleted() {
     for setup in [Setup::company(), Setup::company().session_log(1000)] {
         let scene = Scene::of(setup).await;

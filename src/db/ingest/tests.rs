@@ -818,3 +818,27 @@ async fn m26_another_base_or_schema_begins_with_a_new_silent_baseline() {
     world.live(vec![Is(ops(&["ada"]))]).await;
     assert_eq!(world.told().await, ["1 member-removed ops ben"]);
 }
+
+/// An entry with its name outside the watched tree.
+fn elsewhere(mut entry: Entry) -> Entry {
+    entry.dn = entry.dn.replace(BASE, "dc=elsewhere,dc=example");
+    entry
+}
+
+#[tokio::test]
+async fn a_group_that_left_hears_of_no_consequences() {
+    let mut world = World::new(company()).await;
+    world.live(vec![Is(elsewhere(ops(&["ada", "ben"])))]).await;
+    world.live(vec![Gone('b')]).await;
+    assert_eq!(world.told().await, ["1 object-deleted ben"]);
+}
+
+#[tokio::test]
+async fn what_lies_below_an_entry_leaves_and_comes_back_with_it() {
+    let mut world = World::new(company()).await;
+    world.live(vec![Is(elsewhere(container('P', "ou=people")))]).await;
+    world.live(vec![Is(container('P', "ou=people"))]).await;
+    assert_eq!(world.told().await, Vec::<String>::new());
+    world.live(vec![Gone('b')]).await;
+    assert_eq!(world.told().await, ["1 object-deleted ben", "1 member-removed ops ben (consequence)"]);
+}
