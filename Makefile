@@ -14,7 +14,7 @@ help:
 	@echo 'make check         formatting, lints, documentation and the tests that need no server'
 	@echo 'make test          everything make check does, and all tests'
 	@echo 'make audit         licences, origins and known weaknesses of the dependencies'
-	@echo 'make bench         how long a large directory takes to read, by ldapsearch'
+	@echo 'make bench         how long a large directory takes to read beside ldapsearch, and a change to become a mail'
 
 demo:
 	@scripts/check-rust.sh

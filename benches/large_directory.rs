@@ -1,4 +1,4 @@
-//! How long a large directory takes to read: `make bench`.
+//! How long a large directory takes to read, beside `ldapsearch`, and a change to become a mail: `make bench`.
 //!
 //! The directory is generated, the same every time, and served by a throw-away OpenLDAP of its own on this
 //! machine. `BENCH_PEOPLE=100000` makes it smaller: the groups and the largest group go with it.

@@ -205,17 +205,6 @@ impl Db {
             })
             .await
     }
-
-    /// Names that wait since before a restart.
-    pub async fn waiting_names(&self, context: Arc<StoreContext>) -> Result<Vec<(NameKey, Dn)>, DbError> {
-        self.worker
-            .call(Priority::Ingest, move |connection| {
-                let now = Timestamp::UNIX_EPOCH;
-                let ingest = Ingest { connection, context: &context, now };
-                ingest.unresolved(&ingest.findings()?)
-            })
-            .await
-    }
 }
 
 struct Ingest<'a> {

@@ -140,22 +140,6 @@ impl Db {
             .await
     }
 
-    /// Forgets the checkpoint: the next reading of the feed is a whole one, compared with the mirror.
-    pub async fn forget_checkpoint(&self, store: StoreNo) -> Result<(), DbError> {
-        self.worker
-            .call(Priority::Ingest, move |connection| {
-                connection
-                    .execute(
-                        "UPDATE store SET checkpoint = NULL, checkpoint_mechanism = NULL, checkpoint_at = NULL
-                         WHERE no = ?1",
-                        [store.0],
-                    )
-                    .during("forget a checkpoint")
-                    .map(drop)
-            })
-            .await
-    }
-
     /// Says in `status` what is going on.
     pub async fn set_state(&self, store: StoreNo, state: StoreState) -> Result<(), DbError> {
         self.worker

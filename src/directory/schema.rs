@@ -343,11 +343,6 @@ impl Schema {
     pub fn watched(&self) -> &[AttributeName] {
         &self.settings.watched
     }
-
-    /// Whether a change of this attribute is an event.
-    pub fn is_watched(&self, name: &AttributeName) -> bool {
-        self.settings.watched.contains(name)
-    }
 }
 
 /// All values of `names`, in the order of both.

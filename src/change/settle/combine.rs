@@ -52,6 +52,7 @@ fn bury_first(findings: &mut [Finding]) {
         Some(&before) if before < at => (before, 0),
         Some(_) | None => (at, 1),
     };
+    // The keys are asked for once each, in the findings' order.
     let mut at = 0;
     findings.sort_by_cached_key(|finding| {
         at += 1;
