@@ -66,6 +66,19 @@ pub struct ChangeEvent {
     pub owners: Vec<RankedRef>,
     /// The managers of a user or contact, before ∪ after this change; empty for anything else.
     pub managers: Vec<RankedRef>,
+    /// What the filters say of the entry.
+    #[serde(default)]
+    pub marks: Marks,
+}
+
+/// What the filters of the schema say of an entry, as it was after the change; of one that is gone, before it.
+/// Frozen in the event, because nobody can ask a deleted entry.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Marks {
+    /// `ignore_filter` matches: its events tell nobody.
+    pub ignored: bool,
+    /// A group that `public_group_filter` matches.
+    pub public: bool,
 }
 
 /// An owner or manager with its rank; the better rank where before and after differ.
@@ -136,6 +149,10 @@ pub enum Change {
         /// In the order of their names, never empty.
         attributes: Vec<AttributeChange>,
     },
+    /// The entry came into what is watched without being created.
+    ScopeEntered,
+    /// The entry went out of what is watched without being deleted.
+    ScopeLeft,
 }
 
 /// Came or went.
@@ -192,6 +209,8 @@ impl Change {
             Self::ObjectDeleted { .. } => "object-deleted",
             Self::ObjectRenamed { .. } => "object-renamed",
             Self::AttributesChanged { .. } => "attributes-changed",
+            Self::ScopeEntered => "scope-entered",
+            Self::ScopeLeft => "scope-left",
         }
     }
 
@@ -204,7 +223,9 @@ impl Change {
             Self::ObjectCreated
             | Self::ObjectDeleted { .. }
             | Self::ObjectRenamed { .. }
-            | Self::AttributesChanged { .. } => None,
+            | Self::AttributesChanged { .. }
+            | Self::ScopeEntered
+            | Self::ScopeLeft => None,
         }
     }
 }

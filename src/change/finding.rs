@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::event::{AttributeChange, RankedRef};
+use super::event::{AttributeChange, Marks, RankedRef};
 use crate::directory::{
     batch::Origin,
     dn::{Dn, NameKey},
@@ -20,6 +20,9 @@ pub struct Finding {
     pub no: EntryNo,
     /// The entry as it is named afterwards; for a deleted one, before.
     pub entry: EntryRef,
+    /// What the filters say of the entry so named.
+    #[serde(default)]
+    pub marks: Marks,
     /// The server's stamp.
     pub time: Option<Timestamp>,
     /// Who did it, where the feed could tell.
@@ -149,10 +152,17 @@ impl Went {
 
 impl Finding {
     /// A finding about `entry` with nothing in it yet.
-    pub fn new(no: EntryNo, entry: EntryRef, origin: &Origin, order: Order, found: Found) -> Self {
+    pub fn new(
+        no: EntryNo,
+        (entry, marks): (EntryRef, Marks),
+        origin: &Origin,
+        order: Order,
+        found: Found,
+    ) -> Self {
         Self {
             no,
             entry,
+            marks,
             time: origin.time,
             actor: origin.actor.clone(),
             order,
@@ -163,7 +173,7 @@ impl Finding {
     }
 
     /// A finding of a refresh about an entry of which nothing but the meaning of its links has changed.
-    pub fn unchanged(no: EntryNo, entry: EntryRef) -> Self {
+    pub fn unchanged(no: EntryNo, entry: (EntryRef, Marks)) -> Self {
         let found = Found::Changed { renamed_from: None, attributes: Vec::new() };
         Self::new(no, entry, &Origin::default(), Order::Arbitrary, found)
     }

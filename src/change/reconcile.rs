@@ -7,7 +7,7 @@ use super::{
     finding::{Came, Finding, Former, Found, LastFacts, Losing, Order, Went},
     modification::{Held, modified, modify_links},
     observation::{Observation, Observed},
-    resolve::{Anew, describe, meant_anew, name_entry, ranked},
+    resolve::{Anew, describe, mark_entry, marks, meant_anew, name_entry, ranked},
 };
 use crate::directory::{
     batch::{Delete, Delta, Origin, Phase, Rename},
@@ -129,7 +129,9 @@ impl<M: Mirror> Rules<'_, M> {
             name: self.schema.display_name(&observed.dn, &observed.mapped.attributes),
         };
         // The row's number is not known before the insert: whoever applies it fills it in.
-        let mut finding = Finding::new(EntryNo(0), entry, &observed.origin, self.order(), Found::Created);
+        let marks = marks(self.schema, observed.mapped.kind, &observed.mapped.attributes);
+        let found = Found::Created;
+        let mut finding = Finding::new(EntryNo(0), (entry, marks), &observed.origin, self.order(), found);
         finding.came = self.name_arrivals(&observed.mapped.links)?;
         effects.finding = Some(finding);
         Ok(effects)
@@ -197,7 +199,7 @@ impl<M: Mirror> Rules<'_, M> {
             return Ok(effects);
         }
         let facts = self.last_facts(&known)?;
-        let entry = name_entry(self.schema, &known);
+        let entry = mark_entry(self.schema, &known);
         let found = Found::Deleted(facts);
         effects.finding = Some(Finding::new(known.no, entry, &delete.origin, self.order(), found));
         Ok(effects)
@@ -270,7 +272,8 @@ impl<M: Mirror> Rules<'_, M> {
         };
         let attributes = self.watched_changes(&known.attributes, &difference.attributes);
         let found = Found::Changed { renamed_from, attributes };
-        let mut finding = Finding::new(known.no, entry, origin, self.order(), found);
+        let marks = marks(self.schema, difference.kind, &difference.attributes);
+        let mut finding = Finding::new(known.no, (entry, marks), origin, self.order(), found);
         finding.came = self.name_arrivals(&difference.links.came)?;
         finding.came.extend(self.name_arrivals(&difference.links.revived)?);
         finding.went = self.name_departures(&difference.links.went)?;

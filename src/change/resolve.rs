@@ -1,10 +1,10 @@
 //! From a link to the entry it means.
 
-use super::event::RankedRef;
+use super::event::{Marks, RankedRef};
 use crate::directory::{
     dn::Dn,
-    entry::{EntryId, EntryRef, Relation},
-    mirror::{EntryNo, KnownEntry, KnownLink, Meaning, Mirror},
+    entry::{EntryId, EntryKind, EntryRef, Relation},
+    mirror::{EntryNo, KnownEntry, KnownLink, Meaning, Mirror, MirroredAttributes},
     schema::{LinkTarget, Schema},
 };
 
@@ -51,6 +51,16 @@ pub fn name_entry(schema: &Schema, entry: &KnownEntry) -> EntryRef {
         kind: Some(entry.kind),
         name: schema.display_name(&entry.dn, &entry.attributes),
     }
+}
+
+/// What the filters say of an entry.
+pub fn marks(schema: &Schema, kind: EntryKind, attributes: &MirroredAttributes) -> Marks {
+    Marks { ignored: schema.is_ignored(attributes), public: schema.is_public(kind, attributes) }
+}
+
+/// [`name_entry`] with [`marks`].
+pub fn mark_entry(schema: &Schema, entry: &KnownEntry) -> (EntryRef, Marks) {
+    (name_entry(schema, entry), marks(schema, entry.kind, &entry.attributes))
 }
 
 /// How an event names what it knows by name only.

@@ -13,9 +13,11 @@ use self::{
     turns::{Place, Turns, Values},
 };
 use super::{
-    event::{Actor, Cause, Change, ChangeEvent, ChangeSet, ChangeSetId, Direction, EventId, RankedRef},
+    event::{
+        Actor, Cause, Change, ChangeEvent, ChangeSet, ChangeSetId, Direction, EventId, Marks, RankedRef,
+    },
     finding::{Came, Finding, Former, Found, LastFacts, Losing},
-    resolve::{Identity, add_ranked, identity, name_entry, name_target, ranked, resolve},
+    resolve::{Identity, add_ranked, identity, mark_entry, name_entry, name_target, ranked, resolve},
 };
 use crate::directory::{
     dn::{Dn, NameKey},
@@ -106,6 +108,7 @@ struct Told {
     owners: Vec<RankedRef>,
     managers: Vec<RankedRef>,
     actor: Actor,
+    marks: Marks,
 }
 
 struct Facts<'a, M> {
@@ -134,6 +137,7 @@ impl<M: Mirror> Facts<'_, M> {
             cause: told.cause,
             owners: told.owners,
             managers: told.managers,
+            marks: told.marks,
         }
     }
 
@@ -211,6 +215,7 @@ impl<M: Mirror> Facts<'_, M> {
             owners: last.owners.clone(),
             managers: last.managers.clone(),
             actor: actor.clone(),
+            marks: self.finding.marks,
         });
         for (losing, holder) in &losers {
             if let Some(event) = self.consequence(losing, holder, actor)? {
@@ -239,13 +244,15 @@ impl<M: Mirror> Facts<'_, M> {
         if !concerns(holder.kind, losing.relation) {
             return Ok(None);
         }
+        let (entry, marks) = mark_entry(self.schema, holder);
         Ok(Some(Told {
-            entry: name_entry(self.schema, holder),
+            entry,
             change,
             cause: Cause::Consequence,
             owners,
             managers,
             actor: actor.clone(),
+            marks,
         }))
     }
 
@@ -337,7 +344,7 @@ impl<M: Mirror> Facts<'_, M> {
                 Relation::Manager => add_ranked(&mut managers, was),
             }
         }
-        Ok(Around { entry: &self.finding.entry, owners, managers, actor })
+        Ok(Around { entry: &self.finding.entry, owners, managers, actor, marks: self.finding.marks })
     }
 
     fn ranked(&self, no: EntryNo, kind: EntryKind, relation: Relation) -> Result<Vec<RankedRef>, M::Error> {
@@ -359,6 +366,7 @@ struct Around<'a> {
     owners: Vec<RankedRef>,
     managers: Vec<RankedRef>,
     actor: Actor,
+    marks: Marks,
 }
 
 impl Around<'_> {
@@ -370,6 +378,7 @@ impl Around<'_> {
             owners: self.owners.clone(),
             managers: self.managers.clone(),
             actor: self.actor.clone(),
+            marks: self.marks,
         }
     }
 }

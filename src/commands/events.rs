@@ -140,9 +140,11 @@ impl<'a> EventLine<'a> {
 impl<'a> Details<'a> {
     fn of(change: &'a Change) -> Self {
         match change {
-            Change::MemberAdded { .. } | Change::MemberRemoved { .. } | Change::ObjectCreated => {
-                Self::default()
-            }
+            Change::MemberAdded { .. }
+            | Change::MemberRemoved { .. }
+            | Change::ObjectCreated
+            | Change::ScopeEntered
+            | Change::ScopeLeft => Self::default(),
             Change::OwnerAdded { rank, .. } | Change::OwnerRemoved { rank, .. } => {
                 Self { rank: Some(*rank), ..Self::default() }
             }
@@ -202,7 +204,10 @@ fn concerns(change: &Change) -> String {
             Direction::Added => format!("{} (added)", named(manager)),
             Direction::Removed => format!("{} (removed)", named(manager)),
         },
-        Change::ObjectCreated | Change::ObjectDeleted { last_member_count: 0, .. } => String::new(),
+        Change::ObjectCreated
+        | Change::ScopeEntered
+        | Change::ScopeLeft
+        | Change::ObjectDeleted { last_member_count: 0, .. } => String::new(),
         Change::ObjectDeleted { last_member_count: 1, .. } => "1 member".to_owned(),
         Change::ObjectDeleted { last_member_count, .. } => format!("{last_member_count} members"),
         Change::ObjectRenamed { old_dn } => format!("was {old_dn}"),

@@ -87,6 +87,10 @@ impl StoreReader<'_> {
             group_filter: self.optional("schema.group_filter")?,
             contact_filter: self.optional("schema.contact_filter")?,
             disabled_filter: self.optional("schema.disabled_filter")?,
+            public_group_filter: self.optional("schema.public_group_filter")?,
+            ignore_filter: self.optional("schema.ignore_filter")?,
+            do_not_notify_filter: self.optional("schema.do_not_notify_filter")?,
+            pilot_filter: self.optional("notify.pilot_filter")?,
         };
         Schema::new(settings).or_else(|error| self.refuse_schema(&error))
     }
@@ -109,7 +113,11 @@ impl StoreReader<'_> {
         let limit: u32 = self.get("notify.group_expansion_limit")?;
         let domains: Vec<String> = self.get("notify.recipient_domains")?;
         Ok(Options {
+            logged_in_users: self.get("notify.logged_in_users")?,
             owner: self.get("notify.owner")?,
+            manager: self.get("notify.manager")?,
+            object_modified: self.get("notify.object_modified")?,
+            public_group_owner: self.get("notify.public_group_owner")?,
             added_members: self.get("notify.added_members")?,
             removed_members: self.get("notify.removed_members")?,
             recipients: Recipients {

@@ -25,7 +25,7 @@ use crate::{
         finding::{Finding, Found},
         observation::{Observation, Observed},
         reconcile::{Comparison, reconcile},
-        resolve::{Anew, meant_anew, name_entry},
+        resolve::{Anew, mark_entry, meant_anew, name_entry},
         settle::{settle, unresolved},
     },
     directory::{
@@ -381,7 +381,7 @@ impl Ingest<'_> {
         let schema = &self.context.schema;
         let (seq, mut finding) = match self.last_waiting(holder)? {
             Some((seq, finding)) => (Some(seq), finding),
-            None => (None, Finding::unchanged(holder, name_entry(schema, &entry))),
+            None => (None, Finding::unchanged(holder, mark_entry(schema, &entry))),
         };
         if !finding.came.iter().any(|came| came.role() == link.role && came.key == link.key) {
             finding.means_anew(link, name_entry(schema, &bearer), was.map(|was| name_entry(schema, &was)));

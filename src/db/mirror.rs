@@ -451,6 +451,8 @@ impl StoreMirror<'_> {
             account: self.schema.account(&entry.attributes),
             language: self.schema.language(&entry.attributes),
             disabled: self.schema.disabled(&entry.attributes),
+            do_not_notify: self.schema.do_not_notify(&entry.attributes),
+            in_pilot: self.schema.in_pilot(&entry.attributes),
             attributes: entry.attributes,
         }
     }

@@ -28,6 +28,10 @@ pub struct Profile {
     pub language: Option<String>,
     /// Matched by `schema.disabled_filter`.
     pub disabled: bool,
+    /// Matched by `schema.do_not_notify_filter`.
+    pub do_not_notify: bool,
+    /// Matched by `notify.pilot_filter`, or there is none.
+    pub in_pilot: bool,
     /// All mirrored attributes, for filters.
     pub attributes: MirroredAttributes,
 }

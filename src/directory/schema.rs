@@ -95,6 +95,14 @@ pub struct SchemaSettings {
     pub contact_filter: Option<Filter>,
     /// Which users are disabled. `None`: none are.
     pub disabled_filter: Option<Filter>,
+    /// Which groups are public. `None`: none are.
+    pub public_group_filter: Option<Filter>,
+    /// Whose changes tell nobody. `None`: all tell.
+    pub ignore_filter: Option<Filter>,
+    /// Who is never written to by role. `None`: all are.
+    pub do_not_notify_filter: Option<Filter>,
+    /// Who alone is written to by role while the pilot lasts. `None`: all are.
+    pub pilot_filter: Option<Filter>,
 }
 
 /// Why a schema is refused.
@@ -168,16 +176,26 @@ impl SchemaSettings {
         Ok(())
     }
 
-    fn filters(&self) -> impl Iterator<Item = &Filter> {
-        [&self.user_filter, &self.group_filter, &self.contact_filter, &self.disabled_filter]
-            .into_iter()
-            .flatten()
+    fn kind_filters(&self) -> impl Iterator<Item = &Filter> {
+        [&self.user_filter, &self.group_filter, &self.contact_filter].into_iter().flatten()
+    }
+
+    /// Those that are asked of the mirror.
+    fn filters_on_the_mirror(&self) -> impl Iterator<Item = &Filter> {
+        let filters = [
+            &self.disabled_filter,
+            &self.public_group_filter,
+            &self.ignore_filter,
+            &self.do_not_notify_filter,
+            &self.pilot_filter,
+        ];
+        filters.into_iter().flatten()
     }
 
     fn mirrored(&self) -> BTreeSet<AttributeName> {
         let lists = [&self.mail, &self.display_name, &self.account_name, &self.watched];
         let mut names: BTreeSet<_> = lists.into_iter().flatten().chain(&self.language).cloned().collect();
-        names.extend(self.disabled_filter.iter().flat_map(Filter::attributes));
+        names.extend(self.filters_on_the_mirror().flat_map(Filter::attributes));
         names
     }
 }
@@ -207,7 +225,11 @@ impl Schema {
             user_filter,
             group_filter,
             contact_filter,
-            disabled_filter,
+            disabled_filter: _,
+            public_group_filter: _,
+            ignore_filter: _,
+            do_not_notify_filter: _,
+            pilot_filter: _,
         } = &self.settings;
         let language: Vec<AttributeName> = language.iter().cloned().collect();
         let names = [
@@ -224,9 +246,11 @@ impl Schema {
         ]
         .map(|names| names.iter().map(AttributeName::as_str).collect::<Vec<_>>().join(","));
         let dummies: Vec<&str> = dummy_members.iter().map(Dn::as_str).collect();
-        let filters = [user_filter, group_filter, contact_filter, disabled_filter]
+        let filters = [user_filter, group_filter, contact_filter]
             .map(|filter| filter.as_ref().map(ToString::to_string).unwrap_or_default());
-        [names.join(";"), dummies.join(";"), filters.join(";")].join("|")
+        // Of the filters on the mirror only what they read counts: what they say is asked anew each time.
+        let mirrored: Vec<&str> = self.mirrored.iter().map(AttributeName::as_str).collect();
+        [names.join(";"), dummies.join(";"), filters.join(";"), mirrored.join(",")].join("|")
     }
 
     /// Refuses sensitive attributes, and names that are none.
@@ -240,7 +264,8 @@ impl Schema {
     /// What to ask the server for: each once, none of them sensitive.
     pub fn requested_attributes(&self) -> Vec<AttributeName> {
         let listed = self.settings.lists().into_iter().flat_map(|(_, names)| names).cloned();
-        let filtered = self.settings.filters().flat_map(Filter::attributes);
+        let filtered = self.settings.kind_filters().chain(self.settings.filters_on_the_mirror());
+        let filtered = filtered.flat_map(Filter::attributes);
         let mut names = vec![AttributeName::new("objectClass")];
         for name in listed.chain(filtered) {
             if !names.contains(&name) {
@@ -332,6 +357,32 @@ impl Schema {
     /// By `disabled_filter`.
     pub fn disabled(&self, attributes: &MirroredAttributes) -> bool {
         self.settings.disabled_filter.as_ref().is_some_and(|filter| filter.matches(attributes))
+    }
+
+    /// By `do_not_notify_filter`.
+    pub fn do_not_notify(&self, attributes: &MirroredAttributes) -> bool {
+        self.settings.do_not_notify_filter.as_ref().is_some_and(|filter| filter.matches(attributes))
+    }
+
+    /// By `pilot_filter`; everybody is in where there is none.
+    pub fn in_pilot(&self, attributes: &MirroredAttributes) -> bool {
+        self.settings.pilot_filter.as_ref().is_none_or(|filter| filter.matches(attributes))
+    }
+
+    /// By `ignore_filter`.
+    pub fn is_ignored(&self, attributes: &MirroredAttributes) -> bool {
+        self.settings.ignore_filter.as_ref().is_some_and(|filter| filter.matches(attributes))
+    }
+
+    /// By `public_group_filter`; nothing but a group is public.
+    pub fn is_public(&self, kind: EntryKind, attributes: &MirroredAttributes) -> bool {
+        kind == EntryKind::Group
+            && self.settings.public_group_filter.as_ref().is_some_and(|filter| filter.matches(attributes))
+    }
+
+    /// Whether `name` holds mail addresses.
+    pub fn is_mail(&self, name: &AttributeName) -> bool {
+        self.settings.mail.contains(name)
     }
 
     /// The attributes that hold members, in the order of the settings.

@@ -11,7 +11,7 @@ use super::options::{Copies, Options, Recipients};
 use crate::{
     change::event::{
         Actor, AttributeChange, Cause, Change, ChangeEvent, ChangeSet, ChangeSetId, Direction, EventId,
-        RankedRef,
+        Marks, RankedRef,
     },
     directory::{
         attribute::AttributeName,
@@ -67,6 +67,8 @@ impl Company {
             account: Some(account.to_owned()),
             language: None,
             disabled: false,
+            do_not_notify: false,
+            in_pilot: true,
             attributes: MirroredAttributes::new(),
         };
         let mut is_here = true;
@@ -80,6 +82,8 @@ impl Company {
                 ("members", members) => drop(self.members.insert(id, list(members))),
                 ("owners", owners) => drop(self.owners.insert(id, list(owners))),
                 ("disabled", "") => profile.disabled = true,
+                ("do-not-notify", "") => profile.do_not_notify = true,
+                ("not-in-pilot", "") => profile.in_pilot = false,
                 ("gone", "") => is_here = false,
                 ("never-read", "") => {
                     is_here = false;
@@ -184,6 +188,7 @@ impl Company {
             cause: if words.contains(&"because-deleted") { Cause::Consequence } else { Cause::Directory },
             owners: owners.into_iter().map(|entry| RankedRef { entry, rank: Rank::Primary }).collect(),
             managers: Vec::new(),
+            marks: Marks::default(),
         }
     }
 }
@@ -215,7 +220,11 @@ fn kind(word: &str) -> EntryKind {
 /// `disabled-too`, `domains=`.
 pub(super) fn options(words: &str) -> Options {
     let mut options = Options {
+        logged_in_users: false,
         owner: false,
+        manager: false,
+        object_modified: false,
+        public_group_owner: false,
         added_members: false,
         removed_members: false,
         recipients: Recipients { to: Vec::new(), cc: Vec::new(), copy: Copies::Notifications },
@@ -228,7 +237,11 @@ pub(super) fn options(words: &str) -> Options {
     for word in words.split_whitespace() {
         let addresses = |list: &str| list.split(',').map(|address| address.parse().unwrap()).collect();
         match word.split_once('=').unwrap_or((word, "")) {
+            ("logged_in_users", "") => options.logged_in_users = true,
             ("owner", "") => options.owner = true,
+            ("manager", "") => options.manager = true,
+            ("object_modified", "") => options.object_modified = true,
+            ("public_group_owner", "") => options.public_group_owner = true,
             ("added_members", "") => options.added_members = true,
             ("removed_members", "") => options.removed_members = true,
             ("to", list) => options.recipients.to = addresses(list),

@@ -99,6 +99,10 @@ pub enum WhyNot {
     OutOfScope,
     /// The account is disabled.
     Disabled,
+    /// `do_not_notify_filter` matches.
+    DoNotNotify,
+    /// There is a `pilot_filter`, and it does not match.
+    NotInPilot,
     /// No mail address.
     NoAddress,
     /// What stands in the mail attribute is no address.
@@ -142,6 +146,8 @@ impl WhyNot {
             Self::Deleted => "deleted",
             Self::OutOfScope => "out-of-scope",
             Self::Disabled => "disabled",
+            Self::DoNotNotify => "do-not-notify",
+            Self::NotInPilot => "not-in-pilot",
             Self::NoAddress => "no-address",
             Self::InvalidAddress => "invalid-address",
             Self::DomainNotAllowed => "domain-not-allowed",

@@ -8,8 +8,16 @@ use crate::directory::mail_address::MailAddress;
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a box of its own on the page of options")]
 pub struct Options {
+    /// Notify logged-in users about changes being made to objects.
+    pub logged_in_users: bool,
     /// Notify owner (of groups).
     pub owner: bool,
+    /// Notify manager (of users/contacts).
+    pub manager: bool,
+    /// Notify object being modified.
+    pub object_modified: bool,
+    /// Notify public group owner of membership change.
+    pub public_group_owner: bool,
     /// Notify newly added group members on addition.
     pub added_members: bool,
     /// Notify removed group member on removal.

@@ -12,8 +12,16 @@ pub enum Reason {
     AddedMembers,
     /// The operator is told that something needs a hand.
     Alert,
+    /// Who made the change.
+    LoggedInUsers,
+    /// A manager of the user or contact.
+    Manager,
+    /// The user or contact that was changed; of a group, its members.
+    ObjectModified,
     /// An owner of the group.
     Owner,
+    /// An owner of a public group whose members changed.
+    PublicGroupOwner,
     /// Listed under To or Cc.
     Recipients,
     /// The member who went.
@@ -29,15 +37,29 @@ pub struct UnknownReason(String);
 
 impl Reason {
     /// All of them, in order.
-    pub const ALL: [Self; 6] =
-        [Self::AddedMembers, Self::Alert, Self::Owner, Self::Recipients, Self::RemovedMembers, Self::Test];
+    pub const ALL: [Self; 10] = [
+        Self::AddedMembers,
+        Self::Alert,
+        Self::LoggedInUsers,
+        Self::Manager,
+        Self::ObjectModified,
+        Self::Owner,
+        Self::PublicGroupOwner,
+        Self::Recipients,
+        Self::RemovedMembers,
+        Self::Test,
+    ];
 
     /// The name of the contract; for an option also its key under `notify`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::AddedMembers => "added_members",
             Self::Alert => "alert",
+            Self::LoggedInUsers => "logged_in_users",
+            Self::Manager => "manager",
+            Self::ObjectModified => "object_modified",
             Self::Owner => "owner",
+            Self::PublicGroupOwner => "public_group_owner",
             Self::Recipients => "recipients",
             Self::RemovedMembers => "removed_members",
             Self::Test => "test",

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     change::{
-        event::{Change, ChangeEvent},
+        event::{Actor, Change, ChangeEvent},
         resolve::{Identity, identity},
     },
     directory::{
@@ -61,16 +61,22 @@ impl<'a, P: People> Resolver<'a, P> {
     /// Those whom a rule tells of an event.
     pub fn tell(&mut self, tells: Tells, event: &ChangeEvent) -> Result<Vec<Rc<Resolved>>, P::Error> {
         match tells {
+            Tells::Actor => match &event.actor {
+                Actor::Known(actor) => Ok(vec![self.resolve(actor)?]),
+                Actor::Unknown => Ok(Vec::new()),
+            },
+            Tells::Managers => event.managers.iter().map(|manager| self.resolve(&manager.entry)).collect(),
+            Tells::Object => Ok(vec![self.resolve(&event.entry)?]),
             Tells::Owners => event.owners.iter().map(|owner| self.resolve(&owner.entry)).collect(),
             Tells::Member => event.change.subject().into_iter().map(|member| self.resolve(member)).collect(),
-            Tells::LastMembers => self.last_members(event),
+            Tells::Members => self.members(event),
         }
     }
 
-    /// The members of a group that is gone, limited like those of any other.
-    fn last_members(&mut self, event: &ChangeEvent) -> Result<Vec<Rc<Resolved>>, P::Error> {
+    /// The members of a group; those of one that is gone as they were, limited like those of any other.
+    fn members(&mut self, event: &ChangeEvent) -> Result<Vec<Rc<Resolved>>, P::Error> {
         let Change::ObjectDeleted { last_members, last_member_count, .. } = &event.change else {
-            return Ok(Vec::new());
+            return Ok(vec![self.resolve(&event.entry)?]);
         };
         let limit = self.options.group_expansion_limit;
         if usize::try_from(*last_member_count).map_or(true, |count| count > limit) {
@@ -114,6 +120,9 @@ impl<'a, P: People> Resolver<'a, P> {
 
     /// The people of a group; over the limit, or where nobody of them can be told, the group itself.
     fn group(&self, id: EntryId, group: &Profile) -> Result<Resolved, P::Error> {
+        if group.do_not_notify {
+            return Ok(Resolved::untold(&group.entry, WhyNot::DoNotNotify));
+        }
         let Some(members) = self.expand(id)? else {
             return Ok(self.in_place_of_members(group, WhyNot::OverLimit));
         };
@@ -180,6 +189,12 @@ impl<'a, P: People> Resolver<'a, P> {
     fn address(&self, profile: &Profile) -> Result<MailAddress, WhyNot> {
         if profile.disabled && !self.options.notify_disabled_accounts {
             return Err(WhyNot::Disabled);
+        }
+        if profile.do_not_notify {
+            return Err(WhyNot::DoNotNotify);
+        }
+        if !profile.in_pilot {
+            return Err(WhyNot::NotInPilot);
         }
         // Of several values the first as read: which one the person reads, nobody can know.
         let first = profile.mail.first().ok_or(WhyNot::NoAddress)?;

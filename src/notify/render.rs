@@ -295,6 +295,8 @@ impl<'a> Page<'a> {
             (Change::ObjectCreated, _, _) => (Mail::ObjectCreated, None),
             (Change::ObjectRenamed { .. }, _, _) => (Mail::ObjectRenamed, None),
             (Change::AttributesChanged { .. }, _, _) => (Mail::AttributesChanged, None),
+            (Change::ScopeEntered, _, _) => (Mail::ScopeEntered, None),
+            (Change::ScopeLeft, _, _) => (Mail::ScopeLeft, None),
         };
         let through = ground.and_then(|ground| group_between(ground));
         Telling { mail, is_of_reader: ground.is_some(), through, extent }
@@ -304,13 +306,29 @@ impl<'a> Page<'a> {
 /// Whether this reason lets the reader see an event in full, or only what concerns the reader.
 fn is_full(reason: Reason) -> bool {
     match reason {
-        Reason::Alert | Reason::Owner | Reason::Recipients | Reason::Test => true,
-        Reason::AddedMembers | Reason::RemovedMembers => false,
+        Reason::Alert
+        | Reason::LoggedInUsers
+        | Reason::Manager
+        | Reason::Owner
+        | Reason::PublicGroupOwner
+        | Reason::Recipients
+        | Reason::Test => true,
+        Reason::AddedMembers | Reason::ObjectModified | Reason::RemovedMembers => false,
     }
 }
 
 fn is_of_member(reason: Reason) -> bool {
-    !is_full(reason)
+    match reason {
+        Reason::AddedMembers | Reason::RemovedMembers => true,
+        Reason::Alert
+        | Reason::LoggedInUsers
+        | Reason::Manager
+        | Reason::ObjectModified
+        | Reason::Owner
+        | Reason::PublicGroupOwner
+        | Reason::Recipients
+        | Reason::Test => false,
+    }
 }
 
 fn subject(mail: Mail, context: Value) -> Result<String, RenderError> {

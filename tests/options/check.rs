@@ -240,7 +240,9 @@ fn concerns(event: &ChangeEvent, own: &[&str], tag: &str) -> bool {
         | Change::ManagerChanged { .. }
         | Change::ObjectCreated
         | Change::ObjectRenamed { .. }
-        | Change::AttributesChanged { .. } => false,
+        | Change::AttributesChanged { .. }
+        | Change::ScopeEntered
+        | Change::ScopeLeft => false,
     }
 }
 

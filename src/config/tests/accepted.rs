@@ -37,7 +37,11 @@ fn what_is_left_out_has_its_default() {
     assert_eq!(smtp.timeout, Duration::from_secs(30));
     assert!(smtp.credentials.is_none() && smtp.ca_file.is_none());
     let options = Options {
+        logged_in_users: false,
         owner: false,
+        manager: false,
+        object_modified: false,
+        public_group_owner: false,
         added_members: false,
         removed_members: false,
         recipients: Recipients { to: Vec::new(), cc: Vec::new(), copy: Copies::Notifications },
@@ -83,6 +87,10 @@ fn every_key_that_is_there_reaches_its_stage() {
             notify.added_members = true
             notify.removed_members = true
             notify.digest_window = '0s'
+            notify.logged_in_users = true
+            notify.manager = true
+            notify.object_modified = true
+            notify.public_group_owner = true
             notify.group_expansion_limit = 5
             notify.notify_disabled_accounts = true
             notify.recipient_domains = ['ACME.example']
@@ -114,7 +122,11 @@ fn every_key_that_is_there_reaches_its_stage() {
     assert!(smtp.ca_file.is_some());
     assert_eq!(smtp.timeout, Duration::from_secs(5));
     let options = Options {
+        logged_in_users: true,
         owner: true,
+        manager: true,
+        object_modified: true,
+        public_group_owner: true,
         added_members: true,
         removed_members: true,
         recipients: Recipients {

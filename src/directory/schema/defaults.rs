@@ -27,6 +27,10 @@ impl SchemaSettings {
             )),
             contact_filter: None,
             disabled_filter: Some(filter("(pwdAccountLockedTime=000001010000Z)")),
+            public_group_filter: None,
+            ignore_filter: None,
+            do_not_notify_filter: None,
+            pilot_filter: None,
         }
     }
 }

@@ -462,7 +462,13 @@ proptest! {
                             prop_assert!(concerns);
                         }
                         Reason::Owner => prop_assert_eq!(event.entry.kind, Some(EntryKind::Group)),
-                        Reason::Recipients | Reason::Alert | Reason::Test => {}
+                        Reason::LoggedInUsers
+                        | Reason::Manager
+                        | Reason::ObjectModified
+                        | Reason::PublicGroupOwner
+                        | Reason::Recipients
+                        | Reason::Alert
+                        | Reason::Test => {}
                     }
                 }
             }

@@ -27,6 +27,8 @@ pub(super) enum Mail {
     ObjectDeleted,
     ObjectRenamed,
     AttributesChanged,
+    ScopeEntered,
+    ScopeLeft,
     /// Several events.
     Digest,
     /// The Test button.
@@ -50,6 +52,8 @@ impl Mail {
             Self::ObjectDeleted => "object-deleted",
             Self::ObjectRenamed => "object-renamed",
             Self::AttributesChanged => "attributes-changed",
+            Self::ScopeEntered => "scope-entered",
+            Self::ScopeLeft => "scope-left",
             Self::Digest => "digest",
             Self::Test => "test",
         }
@@ -112,6 +116,8 @@ const MAILS: &[(&str, &str)] = folders![
     "object-deleted",
     "object-renamed",
     "attributes-changed",
+    "scope-entered",
+    "scope-left",
     "digest",
     "test",
 ];

@@ -143,7 +143,10 @@ impl EventView {
 
     fn add_facts(&mut self, event: &ChangeEvent) {
         match &event.change {
-            Change::MemberAdded { .. } | Change::MemberRemoved { .. } => {}
+            Change::MemberAdded { .. }
+            | Change::MemberRemoved { .. }
+            | Change::ScopeEntered
+            | Change::ScopeLeft => {}
             Change::OwnerAdded { rank, .. } | Change::OwnerRemoved { rank, .. } => {
                 self.additional = *rank == Rank::Additional;
             }

@@ -117,7 +117,9 @@ impl Past {
                 | Change::ManagerChanged { .. }
                 | Change::ObjectCreated
                 | Change::ObjectRenamed { .. }
-                | Change::AttributesChanged { .. } => {}
+                | Change::AttributesChanged { .. }
+                | Change::ScopeEntered
+                | Change::ScopeLeft => {}
             }
         }
         past

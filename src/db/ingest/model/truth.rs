@@ -61,7 +61,9 @@ impl Line {
             Change::MemberRemoved { .. } => went(Relation::Member),
             Change::OwnerAdded { .. } => came(Relation::Owner),
             Change::OwnerRemoved { .. } => went(Relation::Owner),
-            Change::ManagerChanged { .. } => unreachable!("nobody has a manager here"),
+            Change::ManagerChanged { .. } | Change::ScopeEntered | Change::ScopeLeft => {
+                unreachable!("nobody has a manager here, or moves out")
+            }
         }
     }
 }
