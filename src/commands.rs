@@ -1,8 +1,11 @@
 //! The command line: one file for each subcommand.
 
 mod check;
+mod completions;
 mod demo;
 mod events;
+mod held;
+mod man;
 mod outbox;
 mod output;
 mod run;
@@ -52,10 +55,17 @@ enum Command {
     /// Look at the queue of mails
     #[command(subcommand)]
     Outbox(outbox::OutboxCommand),
+    /// Look at what is held back because it is a mass change: in this version nothing ever is
+    #[command(subcommand)]
+    Held(held::HeldCommand),
     /// Say of each store how it stands, whether or not the daemon runs
     Status(Listing),
     /// See it all at work on a throw-away OpenLDAP; needs no configuration
     Demo(demo::DemoArguments),
+    /// Print the completions of a shell: bash, zsh, fish, elvish or powershell
+    Completions(completions::CompletionsArguments),
+    /// Print the manual page, or write one for each command
+    Man(man::ManArguments),
 }
 
 /// Which stores a command is about.
@@ -194,6 +204,21 @@ pub enum CommandError {
         /// As given.
         id: uuid::Uuid,
     },
+    /// `held show`, `release` or `discard` of something else.
+    #[error("nothing is held under {id}; `dirherald held list` shows what is")]
+    NothingHeld {
+        /// As given, made visible.
+        id: String,
+    },
+    /// A page could not be written.
+    #[error("cannot write the manual pages into {}: name a directory that can be written to", directory.display())]
+    ManPages {
+        /// As given.
+        directory: PathBuf,
+        /// Why not.
+        #[source]
+        source: io::Error,
+    },
     /// The operating system.
     #[error("cannot {operation}")]
     System {
@@ -222,6 +247,8 @@ impl CommandError {
             | Self::TestMail(_)
             | Self::Demo(_)
             | Self::NoSuchMessage { .. }
+            | Self::NothingHeld { .. }
+            | Self::ManPages { .. }
             | Self::System { .. }
             | Self::Output(_) => Exit::Failed,
         }
@@ -239,6 +266,8 @@ impl CommandError {
             | Self::Mailer { .. }
             | Self::Demo(_)
             | Self::NoSuchMessage { .. }
+            | Self::NothingHeld { .. }
+            | Self::ManPages { .. }
             | Self::System { .. }
             | Self::Output(_) => None,
         }
@@ -290,8 +319,11 @@ fn carry_out(arguments: Arguments) -> Result<Exit, CommandError> {
         Command::TestMail(arguments) => block_on(test_mail::test_mail(&config()?, &arguments)),
         Command::Events(arguments) => events::events(&config()?, &arguments),
         Command::Outbox(command) => outbox::outbox(&config()?, &command),
+        Command::Held(command) => held::held(&config()?, &command),
         Command::Status(listing) => status::status(&config()?, &listing),
         Command::Demo(arguments) => block_on(demo::run(arguments)),
+        Command::Completions(arguments) => completions::completions(&arguments),
+        Command::Man(arguments) => man::man(&arguments),
     }
 }
 

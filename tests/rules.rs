@@ -34,8 +34,14 @@ const NARROW: &[(&str, &[&str])] = &[
 ];
 
 /// Crates that one module alone sees.
-const OWNED_CRATES: &[(&str, &str)] =
-    &[("rusqlite", "db"), ("ldap3", "connector"), ("lber", "connector"), ("lettre", "outbox")];
+const OWNED_CRATES: &[(&str, &str)] = &[
+    ("rusqlite", "db"),
+    ("ldap3", "connector"),
+    ("lber", "connector"),
+    ("lettre", "outbox"),
+    ("clap_complete", "commands"),
+    ("clap_mangen", "commands"),
+];
 
 /// Modules that do no I/O, and what they would do it with.
 const PURE: &[&str] = &["directory", "change", "notify", "lifecycle", "expiry"];

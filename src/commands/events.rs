@@ -1,5 +1,7 @@
 //! `events`: what happened.
 
+mod follow;
+
 use std::time::Duration;
 
 use clap::Args;
@@ -30,6 +32,9 @@ pub(super) struct EventsArguments {
     /// Only those seen since then: a duration before now (2h, 30d) or a time (2026-07-27T14:00:00+02:00)
     #[arg(long, value_name = "WHEN", value_parser = parse_since)]
     since: Option<Since>,
+    /// Stay, and print each new event as it comes, until Ctrl-C. Begins with the last ten, or with --since
+    #[arg(long)]
+    follow: bool,
     #[command(flatten)]
     listing: Listing,
 }
@@ -57,34 +62,67 @@ impl Since {
     }
 }
 
-/// Prints the events, oldest first.
+/// Prints the events, oldest first; with `--follow` also those to come.
 pub(super) fn events(config: &Config, arguments: &EventsArguments) -> Result<Exit, CommandError> {
     let filter = EventFilter {
         since: arguments.since.map(|since| since.instant(clock::now())),
         store: arguments.listing.choice.name(config)?,
     };
-    let mut output = Output::new();
-    let mut table = Table::new(["TIME", "STORE", "CHANGE", "ENTRY", "CONCERNS", "BY", "CAUSE"]);
-    let reader = Reader::open(&config.state.path)?;
-    let mut last = 0;
+    let format = arguments.listing.format();
+    if arguments.follow { follow::follow(config, format, filter) } else { list(config, format, filter) }
+}
+
+fn list(config: &Config, format: Format, filter: EventFilter<'_>) -> Result<Exit, CommandError> {
+    let mut printer = Printer::new(config, format);
+    printer.print(&[])?;
+    if let Some(reader) = Reader::open(&config.state.path)? {
+        each_page(&reader, filter, 0, |rows| printer.print(rows))?;
+    }
+    printer.output.finish()?;
+    Ok(Exit::Success)
+}
+
+/// Hands on the events after the one with number `seq`, page by page.
+fn each_page(
+    reader: &Reader,
+    filter: EventFilter<'_>,
+    mut seq: i64,
+    mut take: impl FnMut(&[EventRow]) -> Result<(), CommandError>,
+) -> Result<(), CommandError> {
     loop {
-        let rows = reader.as_ref().map_or_else(|| Ok(Vec::new()), |r| r.events_after(filter, last, PAGE))?;
-        for row in &rows {
-            match arguments.listing.format() {
-                Format::Json => output.json(&EventLine::of(row))?,
-                Format::Table => table.row(cells(row, config)),
+        let rows = reader.events_after(filter, seq, PAGE)?;
+        let Some(last) = rows.last() else { return Ok(()) };
+        seq = last.seq;
+        take(&rows)?;
+    }
+}
+
+/// Puts events on standard output.
+struct Printer<'a> {
+    config: &'a Config,
+    format: Format,
+    table: Table<7>,
+    output: Output,
+}
+
+impl<'a> Printer<'a> {
+    fn new(config: &'a Config, format: Format) -> Self {
+        let table = Table::new(["TIME", "STORE", "CHANGE", "ENTRY", "CONCERNS", "BY", "CAUSE"]);
+        Self { config, format, table, output: Output::new() }
+    }
+
+    /// The first call puts the heading of a table above them.
+    fn print(&mut self, rows: &[EventRow]) -> Result<(), CommandError> {
+        match self.format {
+            Format::Json => rows.iter().try_for_each(|row| self.output.json(&EventLine::of(row))),
+            Format::Table => {
+                for row in rows {
+                    self.table.row(cells(row, self.config));
+                }
+                self.table.print(&mut self.output)
             }
         }
-        if arguments.listing.format() == Format::Table {
-            table.print(&mut output)?;
-        }
-        match rows.last() {
-            Some(row) => last = row.seq,
-            None => break,
-        }
     }
-    output.finish()?;
-    Ok(Exit::Success)
 }
 
 /// The keys of the contract, in its order, then what only some changes have.

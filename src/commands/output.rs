@@ -25,14 +25,27 @@ impl Output {
         self.0.write_all(bytes).map_err(CommandError::Output)
     }
 
+    /// What somebody else writes.
+    pub(super) fn with(
+        &mut self,
+        write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+    ) -> Result<(), CommandError> {
+        write(&mut self.0).map_err(CommandError::Output)
+    }
+
     /// One object on a line of its own.
     pub(super) fn json(&mut self, object: &impl Serialize) -> Result<(), CommandError> {
         serde_json::to_writer(&mut self.0, object).map_err(|error| CommandError::Output(error.into()))?;
         self.line("")
     }
 
-    pub(super) fn finish(mut self) -> Result<(), CommandError> {
+    /// What was written so far can be seen from now on.
+    pub(super) fn flush(&mut self) -> Result<(), CommandError> {
         self.0.flush().map_err(CommandError::Output)
+    }
+
+    pub(super) fn finish(mut self) -> Result<(), CommandError> {
+        self.flush()
     }
 }
 

@@ -23,12 +23,12 @@ pub(super) fn status(config: &Config, listing: &Listing) -> Result<Exit, Command
     let stores = listing.choice.of(config)?;
     let reader = Reader::open(&config.state.path)?;
     let rows = reader.as_ref().map_or_else(|| Ok(Vec::new()), Reader::status)?;
-    let begun = reader.is_some_and(|reader| reader.daemon_runs());
+    let daemon = reader.is_some_and(|reader| reader.daemon_runs());
     let now = clock::now();
     let lines = stores.into_iter().map(|store| {
         let name = store.name.as_str();
         let known = rows.iter().find(|row| row.store == name);
-        known.map_or_else(|| StatusLine::unknown(name, begun), |row| StatusLine::of(row, now))
+        known.map_or_else(|| StatusLine::unknown(name, daemon), |row| StatusLine::of(row, daemon, now))
     });
     let mut output = Output::new();
     match listing.format() {
@@ -36,6 +36,7 @@ pub(super) fn status(config: &Config, listing: &Listing) -> Result<Exit, Command
         Format::Table => {
             let mut table = Table::new([
                 "STORE",
+                "DAEMON",
                 "STATE",
                 "CONNECTED TO",
                 "KIND",
@@ -61,6 +62,8 @@ pub(super) fn status(config: &Config, listing: &Listing) -> Result<Exit, Command
 struct StatusLine<'a> {
     store: &'a str,
     state: &'a str,
+    /// What tells a store that was given up from one that nobody watches: both are `stopped`.
+    daemon: bool,
     url: Option<&'a str>,
     kind: Option<&'a str>,
     feed: Option<&'a str>,
@@ -76,11 +79,12 @@ struct StatusLine<'a> {
 }
 
 impl<'a> StatusLine<'a> {
-    /// Of a store that the state file does not know yet; a daemon that has `begun` will come to it.
-    fn unknown(store: &'a str, begun: bool) -> Self {
+    /// Of a store that the state file does not know yet; a daemon that runs will come to it.
+    fn unknown(store: &'a str, daemon: bool) -> Self {
         Self {
             store,
-            state: if begun { "connecting" } else { "stopped" },
+            state: if daemon { "connecting" } else { "stopped" },
+            daemon,
             url: None,
             kind: None,
             feed: None,
@@ -95,12 +99,13 @@ impl<'a> StatusLine<'a> {
         }
     }
 
-    fn of(row: &'a StatusRow, now: Timestamp) -> Self {
+    fn of(row: &'a StatusRow, daemon: bool, now: Timestamp) -> Self {
         let age = |since: Timestamp| seconds(now.as_microsecond() - since.as_microsecond());
         let is_connected = matches!(row.state.as_str(), "baseline" | "live" | "comparing");
         Self {
             store: &row.store,
             state: &row.state,
+            daemon,
             url: row.url.as_deref().filter(|_| is_connected),
             kind: row.kind.as_deref(),
             feed: row.feed.as_deref(),
@@ -115,7 +120,7 @@ impl<'a> StatusLine<'a> {
         }
     }
 
-    fn cells(&self) -> [String; 12] {
+    fn cells(&self) -> [String; 13] {
         let text = |value: Option<&str>| value.unwrap_or_default().to_owned();
         let duration = |seconds: Option<f64>| {
             let duration = seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
@@ -123,6 +128,7 @@ impl<'a> StatusLine<'a> {
         };
         [
             self.store.to_owned(),
+            if self.daemon { "runs" } else { "no" }.to_owned(),
             self.state.to_owned(),
             text(self.url),
             text(self.kind),

@@ -170,21 +170,32 @@ impl Reader {
         most: u32,
     ) -> Result<Vec<EventRow>, DbError> {
         self.connection
-            .prepare(
-                "SELECT event.seq, store.name, event.facts
-                 FROM event JOIN change_set ON change_set.seq = event.change_set
-                            JOIN store ON store.no = change_set.store
-                 WHERE event.seq > ?3 AND change_set.seen >= ?1 AND (?2 IS NULL OR store.name = ?2)
-                 ORDER BY event.seq LIMIT ?4",
-            )
+            .prepare(&format!("{EVENT} AND event.seq > ?3 ORDER BY event.seq LIMIT ?4"))
             .and_then(|mut s| {
                 let since = filter.since.map_or(i64::MIN, micros);
-                s.query_map(params![since, filter.store, seq, most], |row| {
-                    Ok(EventRow { seq: row.get(0)?, store: row.get(1)?, event: json_at(row, 2)? })
-                })?
-                .collect()
+                s.query_map(params![since, filter.store, seq, most], event_at)?.collect()
             })
             .during("read events")
+    }
+
+    /// The newest `most` of those, oldest first.
+    pub fn last_events(&self, filter: EventFilter<'_>, most: u32) -> Result<Vec<EventRow>, DbError> {
+        let newest_first: Result<Vec<EventRow>, DbError> = self
+            .connection
+            .prepare(&format!("{EVENT} ORDER BY event.seq DESC LIMIT ?3"))
+            .and_then(|mut s| {
+                let since = filter.since.map_or(i64::MIN, micros);
+                s.query_map(params![since, filter.store, most], event_at)?.collect()
+            })
+            .during("read the last events");
+        newest_first.map(|rows| rows.into_iter().rev().collect())
+    }
+
+    /// The number of the newest event; 0: there is none.
+    pub fn newest_event(&self) -> Result<i64, DbError> {
+        self.connection
+            .query_row("SELECT coalesce(max(seq), 0) FROM event", [], |row| row.get(0))
+            .during("find the newest event")
     }
 
     /// How much is stored and on its way to be told: findings, change sets, notifications and messages that
@@ -273,6 +284,14 @@ impl Reader {
 
 fn count_at(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
     row.get::<_, i64>(column).map(i64::unsigned_abs)
+}
+
+const EVENT: &str = "SELECT event.seq, store.name, event.facts
+    FROM event JOIN change_set ON change_set.seq = event.change_set JOIN store ON store.no = change_set.store
+    WHERE change_set.seen >= ?1 AND (?2 IS NULL OR store.name = ?2)";
+
+fn event_at(row: &Row<'_>) -> rusqlite::Result<EventRow> {
+    Ok(EventRow { seq: row.get(0)?, store: row.get(1)?, event: json_at(row, 2)? })
 }
 
 const MESSAGE: &str =
