@@ -2,7 +2,10 @@
 
 mod check;
 mod configuration;
+mod follow;
+mod held;
 mod listings;
+mod shells;
 mod test_mail;
 
 use crate::support::{

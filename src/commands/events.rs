@@ -74,10 +74,10 @@ pub(super) fn events(config: &Config, arguments: &EventsArguments) -> Result<Exi
 
 fn list(config: &Config, format: Format, filter: EventFilter<'_>) -> Result<Exit, CommandError> {
     let mut printer = Printer::new(config, format);
-    printer.print(&[])?;
     if let Some(reader) = Reader::open(&config.state.path)? {
         each_page(&reader, filter, 0, |rows| printer.print(rows))?;
     }
+    printer.print(&[])?;
     printer.output.finish()?;
     Ok(Exit::Success)
 }

@@ -72,12 +72,13 @@ async fn usage_errors_end_with_2() {
     };
     check(&["evnts"], "events").await;
     check(&["events", "--since", "yesterday"], "2h").await;
-    check(&["events", "--follow"], "--follow").await;
+    check(&["events", "--follow", "--since", "tomorrow"], "2h").await;
+    check(&["completions", "ksh"], "zsh").await;
     check(&["outbox", "retry", "1"], "retry").await;
     check(&["test-mail"], "--to").await;
     check(&["test-mail", "--to", "nobody"], "not a mail address").await;
     check(&["outbox", "show", "1"], "ID").await;
-    for command in [&["check"][..], &["events"], &["status"], &["outbox", "list"]] {
+    for command in [&["check"][..], &["events"], &["status"], &["outbox", "list"], &["held", "list"]] {
         let words = format!("no identity store is called elsewhere; the configuration has {STORE}");
         check(&[command, &["--store", "elsewhere"]].concat(), &words).await;
     }

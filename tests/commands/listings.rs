@@ -12,11 +12,11 @@ use crate::support::{
     smtp::{At, Fault, SmtpServer},
 };
 
-const WAREHOUSE: &str = "cn=warehouse,ou=groups";
-const WANJIRU: &str = "uid=wanjiru,ou=people";
+pub(super) const WAREHOUSE: &str = "cn=warehouse,ou=groups";
+pub(super) const WANJIRU: &str = "uid=wanjiru,ou=people";
 
 /// A daemon that has told one change: lena put wanjiru into the warehouse, whose owner is ravi.
-async fn with_a_change() -> (Slapd, SmtpServer, Site) {
+pub(super) async fn with_a_change() -> (Slapd, SmtpServer, Site) {
     let (slapd, smtp) = (Setup::company().start(), SmtpServer::start().await);
     let site = Site::new(&slapd, &smtp)
         .with("notify.owner", "true")
@@ -40,7 +40,7 @@ async fn before_there_is_a_state_file_nothing_happened_and_nothing_runs() {
     let site = site.and_store("school", &slapd, &smtp);
     for (row, name) in site.status().await.iter().zip([STORE, "school"]) {
         let expected = json!({
-            "store": name, "state": "stopped", "url": null, "kind": null, "feed": null, "bell": null,
+            "store": name, "state": "stopped", "daemon": false, "url": null, "kind": null, "feed": null, "bell": null,
             "checkpoint_age_seconds": null, "lag_seconds": null, "entries": 0, "outbox_pending": 0,
             "outbox_failed": 0, "held": 0, "last_error": null,
         });
@@ -51,7 +51,10 @@ async fn before_there_is_a_state_file_nothing_happened_and_nothing_runs() {
     assert_eq!(site.events_json().await, [] as [Value; 0]);
     assert_eq!(site.outbox_json().await, [] as [Value; 0]);
     let table = run(&site, &["status"]).await;
-    assert_says(&table.stdout, &["STORE", "STATE", "LAST ERROR\n", STORE, "stopped", "\nschool", "stopped"]);
+    assert_says(
+        &table.stdout,
+        &["STORE", "DAEMON", "LAST ERROR\n", STORE, "no  ", "stopped", "\nschool", "no  ", "stopped"],
+    );
     assert_says(&run(&site, &["events"]).await.stdout, &["TIME", "STORE", "CHANGE", "ENTRY"]);
     assert_says(&run(&site, &["outbox", "list"]).await.stdout, &["ID", "STATE", "LAST ANSWER"]);
     assert!(!site.state_file().exists(), "looking leaves no trace");
@@ -66,6 +69,7 @@ async fn status_tells_how_a_running_daemon_stands_and_that_it_stopped() {
     let expected = [
         "bell",
         "checkpoint_age_seconds",
+        "daemon",
         "entries",
         "feed",
         "held",
@@ -82,6 +86,7 @@ async fn status_tells_how_a_running_daemon_stands_and_that_it_stopped() {
     for (key, value) in [
         ("store", json!(STORE)),
         ("state", json!("live")),
+        ("daemon", json!(true)),
         ("url", json!(slapd.url())),
         ("kind", json!("openldap")),
         ("feed", json!("syncrepl")),
@@ -104,10 +109,16 @@ async fn status_tells_how_a_running_daemon_stands_and_that_it_stopped() {
     })
     .await;
     let table = run(&site, &["status"]).await;
-    assert_says(&table.stdout, &["STORE", "PENDING", STORE, "live", &slapd.url(), "openldap", "syncrepl"]);
+    assert_says(
+        &table.stdout,
+        &["STORE", "PENDING", STORE, "runs", "live", &slapd.url(), "openldap", "syncrepl"],
+    );
     daemon.stop().await;
     let row = site.status().await.remove(0);
-    assert_eq!((&row["state"], &row["url"]), (&json!("stopped"), &json!(null)));
+    assert_eq!(
+        (&row["state"], &row["daemon"], &row["url"]),
+        (&json!("stopped"), &json!(false), &json!(null))
+    );
     assert_eq!(row["outbox_pending"], 1);
 }
 
@@ -125,6 +136,24 @@ async fn status_tells_what_went_wrong_and_what_to_do() {
     assert_says(&error, &["49 invalidCredentials", "check bind.dn and bind.password"]);
     assert!(run(&site, &["status"]).await.stdout.contains("49 invalidCredentials"));
     daemon.stop().await;
+}
+
+#[tokio::test]
+async fn a_store_that_was_given_up_is_told_from_one_that_nobody_watches() {
+    let (_slapd, _smtp, site) = healthy().await;
+    let site = site.with("base_dn", r#""ou=elsewhere,dc=harbour-vale,dc=example""#);
+    let daemon = site.start();
+    daemon.wait_state("stopped").await;
+    let row = site.status().await.remove(0);
+    assert_eq!((&row["state"], &row["daemon"]), (&json!("stopped"), &json!(true)));
+    assert_says(
+        &run(&site, &["status"]).await.stdout,
+        &["DAEMON  STATE", "runs    stopped", "check base_dn"],
+    );
+    daemon.stop().await;
+    let row = site.status().await.remove(0);
+    assert_eq!((&row["state"], &row["daemon"]), (&json!("stopped"), &json!(false)));
+    assert_says(&run(&site, &["status"]).await.stdout, &["no      stopped"]);
 }
 
 #[tokio::test]

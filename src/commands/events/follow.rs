@@ -5,11 +5,9 @@
 
 use std::{
     convert::Infallible,
-    fs,
     future::pending,
     io::{self, stdout},
-    os::{fd::AsFd, unix::fs::MetadataExt},
-    path::Path,
+    os::fd::AsFd,
     sync::mpsc::{self, Receiver, RecvTimeoutError},
     thread,
     time::Duration,
@@ -105,23 +103,26 @@ impl Follower {
     /// Until the other end of `stop` is gone.
     fn run(self, stop: &Receiver<Infallible>) -> Result<(), CommandError> {
         let mut printer = Printer::new(&self.config, self.format);
-        printer.print_at_once(&[])?;
-        let mut state = StateFile::default();
-        let mut seen = match state.look(&self.config.state.path)? {
-            Some(reader) => self.begin(reader, &mut printer)?,
-            // Whatever comes to be is new.
-            None => 0,
-        };
+        let mut seen = self.begin(&mut printer)?;
         while stop.recv_timeout(LOOK_EVERY) == Err(RecvTimeoutError::Timeout) {
-            if let Some(reader) = state.look(&self.config.state.path)? {
-                seen = self.catch_up(reader, seen, &mut printer)?;
-            }
+            seen = self.catch_up(seen, &mut printer)?;
         }
         Ok(())
     }
 
+    /// For one look. Kept open, it would keep SQLite from putting its log away when the daemon ends, and whoever
+    /// then replaced the state file by a backup would leave the log of another file beside it.
+    fn open(&self) -> Result<Option<Reader>, DbError> {
+        Reader::open(&self.config.state.path)
+    }
+
     /// Prints what there is already as far as it is wanted. Answers with the number of the last event seen.
-    fn begin(&self, reader: &Reader, printer: &mut Printer<'_>) -> Result<i64, CommandError> {
+    fn begin(&self, printer: &mut Printer<'_>) -> Result<i64, CommandError> {
+        let Some(reader) = self.open()? else {
+            printer.print_at_once(&[])?;
+            // Whatever comes to be is new.
+            return Ok(0);
+        };
         let newest = reader.newest_event()?;
         let filter = EventFilter { since: self.since, store: self.store.as_deref() };
         let mut seen = newest;
@@ -130,19 +131,21 @@ impl Follower {
             printer.print_at_once(rows)
         };
         match self.since {
-            Some(_) => each_page(reader, filter, 0, print)?,
+            Some(_) => each_page(&reader, filter, 0, print)?,
             None => print(&reader.last_events(filter, LAST)?)?,
         }
+        printer.print_at_once(&[])?;
         Ok(seen)
     }
 
     /// Prints what came after the event with number `seen`, and answers with the number of the last one. The
     /// events of other stores are left out here and not by the query, so that they are passed over once.
-    fn catch_up(&self, reader: &Reader, seen: i64, printer: &mut Printer<'_>) -> Result<i64, CommandError> {
+    fn catch_up(&self, seen: i64, printer: &mut Printer<'_>) -> Result<i64, CommandError> {
+        let Some(reader) = self.open()? else { return Ok(seen) };
         // A state file that was put back from a backup counts from an earlier event.
         let mut seen = seen.min(reader.newest_event()?);
         let filter = EventFilter { since: self.since, store: None };
-        each_page(reader, filter, seen, |rows| {
+        each_page(&reader, filter, seen, |rows| {
             seen = rows.last().map_or(seen, |row| row.seq);
             let wanted = |row: &&EventRow| self.store.as_ref().is_none_or(|store| *store == row.store);
             printer.print_at_once(&rows.iter().filter(wanted).cloned().collect::<Vec<_>>())
@@ -164,25 +167,5 @@ impl Printer<'_> {
                 self.output.flush()
             }
         }
-    }
-}
-
-/// The state file as long as it is the same one. Between two looks no transaction is open, so the daemon's
-/// write-ahead log can be tidied up.
-#[derive(Default)]
-struct StateFile(Option<(FileId, Reader)>);
-
-/// Device and inode.
-type FileId = (u64, u64);
-
-impl StateFile {
-    /// `None`: there is none yet, or nothing is in it.
-    fn look(&mut self, path: &Path) -> Result<Option<&Reader>, DbError> {
-        let found = fs::metadata(path).ok().map(|metadata| (metadata.dev(), metadata.ino()));
-        if found.is_none() || self.0.as_ref().map(|(id, _)| *id) != found {
-            let reader = Reader::open(path)?;
-            self.0 = found.zip(reader);
-        }
-        Ok(self.0.as_ref().map(|(_, reader)| reader))
     }
 }

@@ -1,0 +1,42 @@
+//! `held`, as long as there is no guard: it says that nothing is held, and never more.
+
+use super::{assert_says, healthy, run};
+use crate::support::daemon::STORE;
+
+#[tokio::test]
+async fn nothing_is_held_and_that_is_what_it_says() {
+    let (_slapd, _smtp, site) = healthy().await;
+    for more in [&[][..], &["--store", STORE]] {
+        let table = run(&site, &[&["held", "list"], more].concat()).await;
+        assert_eq!((table.code, table.stderr.as_str()), (0, ""));
+        assert_eq!(table.stdout, "ID  STORE  SINCE  EVENTS  WHY\n");
+        let json = run(&site, &[&["held", "list", "--json"], more].concat()).await;
+        assert_eq!((json.code, json.stdout.as_str(), json.stderr.as_str()), (0, "", ""));
+    }
+    assert!(!site.state_file().exists(), "looking leaves no trace");
+}
+
+#[tokio::test]
+async fn whatever_is_asked_for_is_not_held() {
+    let (_slapd, _smtp, site) = healthy().await;
+    let id = "01890000-0000-7000-8000-000000000000";
+    let words = format!("dirherald: nothing is held under {id}; `dirherald held list` shows what is\n");
+    for command in [&["held", "show"][..], &["held", "release"], &["held", "discard"]] {
+        for more in [&[][..], &["--store", STORE]] {
+            let ran = run(&site, &[command, &[id], more].concat()).await;
+            assert_eq!((ran.code, ran.stdout.as_str(), &ran.stderr), (1, "", &words), "{command:?} {more:?}");
+        }
+        let odd = run(&site, &[command, &["a\u{1b}[2J\r\nb"]].concat()).await;
+        assert_eq!(odd.code, 1);
+        assert_says(&odd.stderr, &["nothing is held under a[2J b; "]);
+        assert_eq!(run(&site, command).await.code, 2, "{command:?} needs an ID");
+    }
+    assert_eq!(run(&site, &["held", "show", id, "--json"]).await.stderr, words);
+}
+
+#[tokio::test]
+async fn its_help_promises_nothing() {
+    let (_slapd, _smtp, site) = healthy().await;
+    let help = run(&site, &["held", "--help"]).await;
+    assert_says(&help.stdout, &["in this version nothing ever is", "list", "show", "release", "discard"]);
+}
