@@ -23,7 +23,7 @@ use std::{
 use clap::{Args, Parser, Subcommand};
 
 use crate::{
-    config::{self, Config, ConfigError, ConfigErrors, StoreSettings},
+    config::{self, Complete, Config, ConfigError, ConfigErrors, StoreSettings},
     connector::ConnectorError,
     db::DbError,
     directory::store_name::StoreName,
@@ -312,11 +312,13 @@ pub fn main(arguments: Arguments) -> Exit {
 
 fn carry_out(arguments: Arguments) -> Result<Exit, CommandError> {
     let file = arguments.config;
-    let config = || load(&file);
+    // Only who connects needs the secrets.
+    let complete = || load(&file);
+    let config = || load_for_looking(&file);
     match arguments.command {
-        Command::Run => block_on(run::run(config()?)),
-        Command::Check(choice) => block_on(check::check(&file, &config()?, &choice)),
-        Command::TestMail(arguments) => block_on(test_mail::test_mail(&config()?, &arguments)),
+        Command::Run => block_on(run::run(complete()?)),
+        Command::Check(choice) => block_on(check::check(&file, &complete()?, &choice)),
+        Command::TestMail(arguments) => block_on(test_mail::test_mail(&complete()?, &arguments)),
         Command::Events(arguments) => events::events(&config()?, &arguments),
         Command::Outbox(command) => outbox::outbox(&config()?, &command),
         Command::Held(command) => held::held(&config()?, &command),
@@ -327,8 +329,13 @@ fn carry_out(arguments: Arguments) -> Result<Exit, CommandError> {
     }
 }
 
-fn load(file: &Path) -> Result<Config, CommandError> {
+fn load(file: &Path) -> Result<Complete, CommandError> {
     config::load(file, config::process_environment())
+        .map_err(|errors| CommandError::Config { file: file.to_owned(), errors })
+}
+
+fn load_for_looking(file: &Path) -> Result<Config, CommandError> {
+    config::load_for_looking(file, config::process_environment())
         .map_err(|errors| CommandError::Config { file: file.to_owned(), errors })
 }
 

@@ -31,6 +31,7 @@ mod tests;
 
 use std::{
     collections::BTreeMap,
+    ops::Deref,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -39,6 +40,7 @@ use jiff::tz::TimeZone;
 
 pub(crate) use self::duration::parse_duration;
 pub use self::error::{ConfigError, ConfigErrors};
+use self::kind::NamedFiles;
 use crate::{
     connector::settings::ConnectorSettings,
     directory::{schema::Schema, store_name::StoreName},
@@ -52,8 +54,17 @@ use crate::{
 pub fn load(
     file: &Path,
     environment: impl Iterator<Item = (String, String)>,
+) -> Result<Complete, ConfigErrors> {
+    top::read(layers::merge(file, environment)?, NamedFiles::Opened).map(Complete)
+}
+
+/// [`load`], for whoever only looks at the state: everything is checked but the files that the configuration
+/// names. They are not touched, so secrets in files are not known.
+pub fn load_for_looking(
+    file: &Path,
+    environment: impl Iterator<Item = (String, String)>,
 ) -> Result<Config, ConfigErrors> {
-    top::read(layers::merge(file, environment)?)
+    top::read(layers::merge(file, environment)?, NamedFiles::LeftAlone)
 }
 
 /// The environment of this process, for [`load`]. What is not UTF-8 is passed on with U+FFFD in it.
@@ -71,6 +82,25 @@ pub struct Config {
     pub log: LogSettings,
     /// At least one.
     pub stores: BTreeMap<StoreName, StoreSettings>,
+}
+
+/// A configuration with all its secrets, and whose files could be opened: with it one can connect.
+#[derive(Debug, Clone)]
+pub struct Complete(Config);
+
+impl Complete {
+    /// The settings alone.
+    pub fn into_config(self) -> Config {
+        self.0
+    }
+}
+
+impl Deref for Complete {
+    type Target = Config;
+
+    fn deref(&self) -> &Config {
+        &self.0
+    }
 }
 
 /// `[state]`

@@ -11,14 +11,18 @@ use futures_util::future::join_all;
 use self::report::Section;
 use super::{CommandError, Exit, StoreChoice, output::Output};
 use crate::{
-    config::{Config, StoreSettings},
+    config::{Complete, Config, StoreSettings},
     db::StateFile,
     error_chain::chain,
     notify::table,
 };
 
 /// Checks all there is, however much of it is broken.
-pub(super) async fn check(file: &Path, config: &Config, choice: &StoreChoice) -> Result<Exit, CommandError> {
+pub(super) async fn check(
+    file: &Path,
+    config: &Complete,
+    choice: &StoreChoice,
+) -> Result<Exit, CommandError> {
     let stores = choice.of(config)?;
     let sections = join_all(stores.into_iter().map(store)).await;
     let sections: Vec<_> = [here(file, config)].into_iter().chain(sections).collect();

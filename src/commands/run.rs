@@ -11,7 +11,7 @@ use tracing::{info, warn};
 
 use super::{CommandError, Exit};
 use crate::{
-    config::{Config, StoreSettings},
+    config::{Complete, StoreSettings},
     connector::{Connector, Timing},
     db::{Db, MirrorView, RunLock, StoreContext},
     outbox::mailer::Mailer,
@@ -22,7 +22,8 @@ use crate::{
 const STOP_WITHIN: Duration = Duration::from_secs(10);
 
 /// Runs until SIGTERM or SIGINT.
-pub(super) async fn run(config: Config) -> Result<Exit, CommandError> {
+pub(super) async fn run(config: Complete) -> Result<Exit, CommandError> {
+    let config = config.into_config();
     telemetry::start(config.log.format, config.log.level);
     // First of all, so that a signal that comes early is not the end of the process.
     let signals = Signals::listen()?;

@@ -7,7 +7,7 @@ use uuid::Uuid;
 use super::{CommandError, Exit, StoreChoice, output::Output};
 use crate::{
     clock,
-    config::{Config, StoreSettings},
+    config::{Complete, StoreSettings},
     directory::mail_address::MailAddress,
     notify::{
         reason::Reason,
@@ -53,7 +53,10 @@ impl TestMailError {
 }
 
 /// Sends it at once, past the queue.
-pub(super) async fn test_mail(config: &Config, arguments: &TestMailArguments) -> Result<Exit, CommandError> {
+pub(super) async fn test_mail(
+    config: &Complete,
+    arguments: &TestMailArguments,
+) -> Result<Exit, CommandError> {
     let store = arguments.choice.single(config)?;
     let mailer = Mailer::new(&store.mail)
         .map_err(|source| CommandError::Mailer { store: store.name.to_string(), source })?;

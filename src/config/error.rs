@@ -21,7 +21,7 @@ pub enum ConfigError {
         file: PathBuf,
     },
     /// The file is there and cannot be read.
-    #[error("{}: cannot be read", file.display())]
+    #[error("{}: cannot be read: let this user read it, or name another one with --config", file.display())]
     Unreadable {
         /// The configuration file.
         file: PathBuf,

@@ -2,6 +2,7 @@
 
 mod files;
 mod forms;
+mod instead;
 mod shape;
 
 use std::path::PathBuf;
@@ -9,9 +10,12 @@ use std::path::PathBuf;
 use figment::value::Value;
 use secrecy::SecretString;
 
-pub use self::shape::type_name;
+pub use self::{
+    files::NamedFiles,
+    instead::{instead_in_the_file, problem_of_a_variable},
+    shape::type_name,
+};
 use self::{
-    files::{file, secret_file},
     forms::{
         address, attribute, clock, dn, domain, envelope_sender, filter, host, https_url, length, mailbox,
         plain, time_zone, urls,
@@ -177,12 +181,13 @@ impl Kind {
     }
 
     /// The value as one of ours. `Ok(None)`: an empty text where that means "not given".
-    pub fn read(self, value: &Value) -> Result<Option<Typed>, Misfit> {
+    pub fn read(self, value: &Value, files: NamedFiles) -> Result<Option<Typed>, Misfit> {
         match self {
             Self::Bool => value.to_bool().map(|on| Some(Typed::Bool(on))).ok_or(Misfit::Type),
-            Self::Count { min, max } => self.count(value, min, max).map(|count| Some(Typed::Count(count))),
+            Self::Count { min, max } => count(value, min, max).map(|count| Some(Typed::Count(count))),
             Self::Counts { min, max } => {
-                each(value, |item| self.count(item, min, max)).map(|counts| Some(Typed::Counts(counts)))
+                let wanted = Self::Count { min, max }.expected();
+                each(value, &wanted, |item| count(item, min, max)).map(|counts| Some(Typed::Counts(counts)))
             }
             Self::Length { zero } => length(text(value)?, zero).map(|length| Some(Typed::Length(length))),
             Self::LengthOr(word) => match text(value)? {
@@ -195,8 +200,8 @@ impl Kind {
                 each_text(value, |item| plain(item).map(str::to_owned)).map(|texts| Some(Typed::Texts(texts)))
             }
             Self::Secret => Ok(Some(Typed::Secret(SecretText(SecretString::from(text(value)?))))),
-            Self::SecretFile => secret_file(text(value)?),
-            Self::File => optional(text(value)?, file).map(|file| file.map(Typed::Path)),
+            Self::SecretFile => files.secret(text(value)?),
+            Self::File => optional(text(value)?, |path| files.pem(path)).map(|file| file.map(Typed::Path)),
             Self::Path => {
                 optional(text(value)?, |path| Ok(PathBuf::from(path))).map(|path| path.map(Typed::Path))
             }
@@ -219,17 +224,6 @@ impl Kind {
         }
     }
 
-    fn count(self, value: &Value, min: u32, max: u32) -> Result<u32, Misfit> {
-        if !matches!(value, Value::Num(_, number) if is_whole(*number)) {
-            return Err(Misfit::Type);
-        }
-        let count = value.to_u128().and_then(|count| u32::try_from(count).ok());
-        count
-            .or_else(|| value.to_i128().and_then(|count| u32::try_from(count).ok()))
-            .filter(|count| (min..=max).contains(count))
-            .ok_or_else(|| Misfit::Content(format!("must be {}", self.expected())))
-    }
-
     fn word(self, given: &str, words: &[&'static str]) -> Result<&'static str, Misfit> {
         if let Some(word) = words.iter().find(|word| **word == given) {
             return Ok(word);
@@ -238,4 +232,15 @@ impl Kind {
             near_word(given, words).map(|word| format!("; did you mean {word:?}?")).unwrap_or_default();
         Err(Misfit::Content(format!("must be {}{hint}", self.expected())))
     }
+}
+
+fn count(value: &Value, min: u32, max: u32) -> Result<u32, Misfit> {
+    if !matches!(value, Value::Num(_, number) if is_whole(*number)) {
+        return Err(Misfit::Type);
+    }
+    let count = value.to_u128().and_then(|count| u32::try_from(count).ok());
+    count
+        .or_else(|| value.to_i128().and_then(|count| u32::try_from(count).ok()))
+        .filter(|count| (min..=max).contains(count))
+        .ok_or_else(|| Misfit::Content(format!("must be {}", Kind::Count { min, max }.expected())))
 }

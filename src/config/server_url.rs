@@ -2,7 +2,7 @@
 
 use std::{net::Ipv6Addr, path::PathBuf};
 
-use url::Url;
+use url::{ParseError, Url};
 
 use crate::connector::settings::ServerUrl;
 
@@ -13,12 +13,15 @@ pub fn parse_server_url(text: &str) -> Result<ServerUrl, &'static str> {
         return Err("uses srv:, which is not there yet in this version: name the servers, \
                     for example \"ldaps://dc1.acme.example\"");
     }
-    let url = Url::parse(text).map_err(|_| {
-        "must be a URL such as \"ldaps://dc1.acme.example\", \"ldap://dc1.acme.example:389\" or \
-         \"ldapi://%2Frun%2Fslapd%2Fldapi\""
-    })?;
+    if let Some(problem) = without_scheme(text) {
+        return Err(problem);
+    }
+    let url = Url::parse(text).map_err(no_url)?;
     if !url.username().is_empty() || url.password().is_some() {
         return Err("takes no user name and no password: they go to bind.dn and bind.password");
+    }
+    if matches!(url.scheme(), "ldap" | "ldaps") && url.host().is_none() {
+        return Err(NO_HOST);
     }
     if !matches!(url.path(), "" | "/") || url.query().is_some() || url.fragment().is_some() {
         return Err("ends after host and port: where the tree begins goes to base_dn");
@@ -31,8 +34,54 @@ pub fn parse_server_url(text: &str) -> Result<ServerUrl, &'static str> {
     }
 }
 
+const NO_HOST: &str = "names no host behind the two slashes: write for example \"ldaps://dc1.acme.example\"";
+
+/// What is wrong with a text that does not begin with a scheme, a colon and two slashes. The parser would take
+/// many of them for something else.
+fn without_scheme(text: &str) -> Option<&'static str> {
+    let begins_with = |scheme: &str| text.get(..scheme.len()).is_some_and(|s| s.eq_ignore_ascii_case(scheme));
+    let scheme = ["ldaps", "ldapi", "ldap"].into_iter().find(|scheme| begins_with(scheme));
+    let behind = scheme.and_then(|scheme| text.get(scheme.len()..)).unwrap_or_default();
+    let host_and_port = |rest: &str| !rest.is_empty() && rest.chars().all(|c| c.is_ascii_digit());
+    match behind.strip_prefix(':') {
+        _ if behind.starts_with("//") => {
+            Some("has no colon before the slashes: write for example \"ldaps://dc1.acme.example\"")
+        }
+        _ if behind.starts_with('/') => {
+            Some("has no colon and a slash too few: write for example \"ldaps://dc1.acme.example\"")
+        }
+        Some(rest) if rest.starts_with("//") => None,
+        Some(rest) if rest.starts_with('/') => Some(
+            "has only one slash before the host, and needs two: write for example \"ldaps://dc1.acme.example\"",
+        ),
+        Some(rest) if !host_and_port(rest) => Some(
+            "has no slashes before the host, and needs two: write for example \"ldaps://dc1.acme.example\"",
+        ),
+        _ if text.contains("://") => None,
+        _ => Some(
+            "does not begin with ldap://, ldaps:// or ldapi://: write for example \"ldaps://dc1.acme.example\" or \
+             \"ldap://dc1.acme.example:389\"",
+        ),
+    }
+}
+
+fn no_url(error: ParseError) -> &'static str {
+    match error {
+        ParseError::EmptyHost => NO_HOST,
+        ParseError::InvalidPort => "has a port that is none: leave it out or write one from 1 to 65535",
+        ParseError::InvalidDomainCharacter
+        | ParseError::InvalidIpv4Address
+        | ParseError::InvalidIpv6Address => {
+            "has a host that is no host name: letters, digits, - and ., or an address"
+        }
+        _ => {
+            "must be a URL such as \"ldaps://dc1.acme.example\", \"ldap://dc1.acme.example:389\" or \
+             \"ldapi://%2Frun%2Fslapd%2Fldapi\""
+        }
+    }
+}
+
 fn host_of(url: &Url) -> Result<String, &'static str> {
-    const NO_HOST: &str = "names no host: write for example \"ldaps://dc1.acme.example\"";
     let host = url.host_str().ok_or(NO_HOST)?;
     let host = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
     match host {
@@ -115,14 +164,30 @@ mod tests {
     fn what_is_no_server_is_refused_with_advice() {
         for (text, advice) in [
             ("ldap:///", "names no host"),
+            ("ldap:///dc1", "names no host behind the two slashes"),
             ("ldaps://", "names no host"),
-            ("ldap://:389", "must be a URL such as"),
-            ("dc1.acme.example", "must be a URL such as"),
-            ("", "must be a URL such as"),
-            ("ldap://dc1:99999", "must be a URL such as"),
+            ("ldap://:389", "names no host"),
+            ("dc1.acme.example", "does not begin with ldap://"),
+            ("ldap.acme.example", "does not begin with ldap://"),
+            ("", "does not begin with ldap://"),
+            ("dc1:389", "does not begin with ldap://"),
+            ("ldap:389", "does not begin with ldap://"),
+            ("ldap.acme.example:389", "does not begin with ldap://"),
+            ("//dc1", "does not begin with ldap://"),
+            ("ldap:/dc1", "has only one slash before the host"),
+            ("LDAPS:/dc1/", "has only one slash before the host"),
+            ("ldapi:/run/slapd/ldapi", "has only one slash before the host"),
+            ("ldap//dc1", "has no colon before the slashes"),
+            ("ldaps//dc1:636", "has no colon before the slashes"),
+            ("ldap/dc1", "has no colon and a slash too few"),
+            ("ldap:dc1", "has no slashes before the host"),
+            ("ldaps:\\\\dc1", "has no slashes before the host"),
+            ("ldap://dc1:99999", "has a port that is none"),
+            ("ldap://dc1:port", "has a port that is none"),
+            ("ldap://[::1", "no host name"),
+            ("ldap://a b", "no host name"),
             ("ldap://dc1:0", "has port 0"),
             ("http://dc1", "must begin with ldap://"),
-            ("dc1:389", "ends after host and port"),
             ("ldap://dc1/dc=acme", "ends after host and port"),
             ("ldap://dc1?uid", "ends after host and port"),
             ("ldap://dc1/#x", "ends after host and port"),

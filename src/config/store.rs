@@ -6,6 +6,7 @@ mod mail;
 use super::{
     StoreKind, StoreSettings, Watch,
     keys::Table,
+    kind::NamedFiles,
     report::{Report, joined},
     typed::FromTyped,
     values::{Refused, Values},
@@ -27,6 +28,8 @@ pub struct StoreReader<'a> {
     pub table: Table,
     /// Its own values, over those of `[defaults]`, over those of the table.
     pub values: Values,
+    /// What is done with files that are named.
+    pub files: NamedFiles,
     /// Gathers complaints.
     pub report: &'a mut Report,
 }

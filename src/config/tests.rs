@@ -12,7 +12,7 @@ mod whole_file;
 
 use std::{fs, path::PathBuf};
 
-use super::{Config, ConfigErrors, StoreSettings, load};
+use super::{Complete, Config, ConfigErrors, StoreSettings, load, load_for_looking};
 
 /// A store that can be loaded; the lines of a test go before these, key by key.
 const MINIMAL: &[&str] = &[
@@ -29,7 +29,16 @@ fn load_text(toml: &str, variables: &[Variable]) -> Result<Config, ConfigErrors>
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("dirherald.toml");
     fs::write(&file, toml).unwrap();
-    load(&file, variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())))
+    load(&file, owned(variables)).map(Complete::into_config)
+}
+
+fn look_at_text(toml: &str, variables: &[Variable]) -> Result<Config, ConfigErrors> {
+    let (_directory, file) = file_with(toml);
+    load_for_looking(&file, owned(variables))
+}
+
+fn owned(variables: &[Variable]) -> impl Iterator<Item = (String, String)> {
+    variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
 }
 
 /// `[identity_store.acme]` with these lines, and of `MINIMAL` what they leave open.

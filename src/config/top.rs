@@ -8,7 +8,7 @@ use super::{
     Config, LogSettings, StateSettings, StoreSettings,
     error::ConfigErrors,
     keys::{GLOBAL_KEYS, STORE_KEYS, Table},
-    kind::type_name,
+    kind::{NamedFiles, type_name},
     layers::Merged,
     not_yet,
     report::Report,
@@ -22,14 +22,14 @@ const GLOBAL: Table = Table { keys: GLOBAL_KEYS, not_yet: not_yet::GLOBAL };
 const STORE: Table = Table { keys: STORE_KEYS, not_yet: not_yet::STORE };
 
 /// Checks the whole tree; all that is wrong is said at once.
-pub fn read(merged: Merged) -> Result<Config, ConfigErrors> {
+pub fn read(merged: Merged, files: NamedFiles) -> Result<Config, ConfigErrors> {
     let Merged { mut tree, variables } = merged;
     let mut report = Report::new(variables);
     let defaults = tree.remove("defaults");
     let stores = tree.remove("identity_store");
-    let state_and_log = read_global(tree, &mut report);
-    let defaults = read_defaults(defaults, &mut report);
-    let stores = read_stores(stores, &defaults, &mut report);
+    let state_and_log = read_global(tree, files, &mut report);
+    let defaults = read_defaults(defaults, files, &mut report);
+    let stores = read_stores(stores, &defaults, files, &mut report);
     let errors = report.into_errors();
     match state_and_log {
         Ok((state, log)) if errors.is_empty() => Ok(Config { state, log, stores }),
@@ -37,14 +37,19 @@ pub fn read(merged: Merged) -> Result<Config, ConfigErrors> {
     }
 }
 
-fn read_global(tree: Dict, report: &mut Report) -> Result<(StateSettings, LogSettings), Refused> {
+fn read_global(
+    tree: Dict,
+    files: NamedFiles,
+    report: &mut Report,
+) -> Result<(StateSettings, LogSettings), Refused> {
     let is_known = |name: &String, _: &mut Value| GLOBAL.has_below(name);
     let mut unknown = tree;
     let known: Dict = unknown.extract_if(.., is_known).collect();
     for name in unknown.keys() {
         report.refuse(shown(name), unknown_at_top(name, GLOBAL, STORE));
     }
-    let values = Place { table: GLOBAL, prefix: "" }.read(&known, report).over(&Values::fallbacks(GLOBAL));
+    let values =
+        Place { table: GLOBAL, prefix: "", files }.read(&known, report).over(&Values::fallbacks(GLOBAL));
     let Some(path) = values.optional("state.path")? else {
         let problem = "must not be empty: write for example path = \"/var/lib/dirherald/state.db\"";
         report.refuse("state.path".into(), problem);
@@ -66,7 +71,7 @@ fn log_level(values: &Values) -> Result<tracing::Level, Refused> {
     values.get::<&str>("log.level")?.parse().map_err(|_| Refused)
 }
 
-fn read_defaults(defaults: Option<Value>, report: &mut Report) -> Values {
+fn read_defaults(defaults: Option<Value>, files: NamedFiles, report: &mut Report) -> Values {
     let fallbacks = Values::fallbacks(STORE);
     let Some(defaults) = defaults else {
         return fallbacks;
@@ -78,12 +83,13 @@ fn read_defaults(defaults: Option<Value>, report: &mut Report) -> Values {
         );
         return fallbacks;
     };
-    Place { table: STORE, prefix: "defaults" }.read(&tree, report).over(&fallbacks)
+    Place { table: STORE, prefix: "defaults", files }.read(&tree, report).over(&fallbacks)
 }
 
 fn read_stores(
     stores: Option<Value>,
     defaults: &Values,
+    files: NamedFiles,
     report: &mut Report,
 ) -> BTreeMap<StoreName, StoreSettings> {
     let stores = match stores {
@@ -100,7 +106,8 @@ fn read_stores(
             "there is none: write at least one table such as [identity_store.acme], with urls and base_dn";
         report.refuse("identity_store".into(), problem);
     }
-    let read = stores.iter().filter_map(|(name, store)| read_store(name, store, defaults, report).ok());
+    let read =
+        stores.iter().filter_map(|(name, store)| read_store(name, store, defaults, files, report).ok());
     read.map(|store| (store.name.clone(), store)).collect()
 }
 
@@ -108,6 +115,7 @@ fn read_store(
     name: &str,
     store: &Value,
     defaults: &Values,
+    files: NamedFiles,
     report: &mut Report,
 ) -> Result<StoreSettings, Refused> {
     let path = format!("identity_store.{}", shown(name));
@@ -126,6 +134,6 @@ fn read_store(
         );
         return Err(Refused);
     };
-    let values = Place { table: STORE, prefix: &path }.read(tree, report).over(defaults);
-    StoreReader { name, table: STORE, values, report }.read()
+    let values = Place { table: STORE, prefix: &path, files }.read(tree, report).over(defaults);
+    StoreReader { name, table: STORE, values, files, report }.read()
 }

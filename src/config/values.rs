@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{
     keys::{Fallback, Key, Table},
+    kind::NamedFiles,
     layers::parse_value,
     typed::{FromTyped, Typed},
 };
@@ -80,6 +81,9 @@ pub fn default_of(key: &Key) -> Option<Slot> {
         return None;
     };
     let value = parse_value(toml).expect("the defaults of the key table are TOML");
-    let typed = key.kind.read(&value).expect("the defaults of the key table are of their keys' types");
+    let typed = key
+        .kind
+        .read(&value, NamedFiles::LeftAlone)
+        .expect("the defaults of the key table are of their keys' types");
     Some(typed.map_or(Slot::Empty, Slot::Given))
 }

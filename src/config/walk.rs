@@ -4,7 +4,7 @@ use figment::value::{Dict, Value};
 
 use super::{
     keys::{Fallback, Key, Table},
-    kind::{Kind, Misfit, type_name},
+    kind::{Kind, Misfit, NamedFiles, instead_in_the_file, problem_of_a_variable, type_name},
     nearest::{distance, is_near},
     report::{Report, joined},
     typed::Typed,
@@ -18,6 +18,8 @@ pub struct Place<'a> {
     pub table: Table,
     /// The dotted path of the place; empty at the top of the file.
     pub prefix: &'a str,
+    /// What is done with files that are named there.
+    pub files: NamedFiles,
 }
 
 impl Place<'_> {
@@ -51,10 +53,18 @@ impl Place<'_> {
         if self.is_superseded(key, report) {
             return;
         }
-        let slot = match key.kind.read(value) {
+        let slot = match key.kind.read(value, self.files) {
             Ok(read) => self.admitted(key, read.map_or(Slot::Empty, Slot::Given), report),
             Err(misfit) => {
-                report.refuse(joined(self.prefix, key.path), sentence(key, value, misfit));
+                let path = joined(self.prefix, key.path);
+                let problem = match misfit {
+                    Misfit::Content(sentence) => sentence,
+                    Misfit::Type if report.is_from_environment(&path) => {
+                        problem_of_a_variable(key.kind, value).unwrap_or_else(|| another_type(key, value))
+                    }
+                    Misfit::Type => another_type(key, value),
+                };
+                report.refuse(path, problem);
                 Slot::Refused
             }
         };
@@ -68,7 +78,7 @@ impl Place<'_> {
         let tables = value.as_array().unwrap_or_default().iter().filter_map(Value::as_dict);
         for (number, tree) in (1..).zip(tables) {
             let prefix = format!("{}[{number}]", joined(self.prefix, key.path));
-            let place = Place { table, prefix: &prefix };
+            let place = Place { table, prefix: &prefix, files: self.files };
             let values = place.read(tree, report);
             for key in table.keys.iter().filter(|key| values.slot(key.path).is_none()) {
                 report.refuse(joined(&prefix, key.path), missing(key));
@@ -192,18 +202,13 @@ fn folded(path: &str) -> String {
     path.replace('.', "_")
 }
 
-fn sentence(key: &Key, value: &Value, misfit: Misfit) -> String {
-    match misfit {
-        Misfit::Content(sentence) => sentence,
-        Misfit::Type => {
-            let example = match key.fallback.example() {
-                r#""""# | "[]" => key.kind.example(),
-                example => example,
-            };
-            let (expected, given) = (key.kind.expected(), type_name(value));
-            format!("must be {expected}, not {given}: write {} = {example}", last(key.path))
-        }
-    }
+fn another_type(key: &Key, value: &Value) -> String {
+    let example = match key.fallback.example() {
+        r#""""# | "[]" => key.kind.example(),
+        example => example,
+    };
+    let instead = instead_in_the_file(key.kind, last(key.path), value, example);
+    format!("must be {}, not {}: {instead}", key.kind.expected(), type_name(value))
 }
 
 /// What to say where a required key is not given.

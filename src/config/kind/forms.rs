@@ -25,14 +25,25 @@ pub fn plain(text: &str) -> Result<&str, Misfit> {
 }
 
 pub fn length(text: &str, zero: bool) -> Result<Duration, Misfit> {
-    let length = parse_duration(text).ok_or(
-        "must be a duration: whole numbers, each with its unit ms, s, m, h or d, such as \"5s\", \"2h\" or \
-         \"30d\", up to \"36500d\"",
-    )?;
+    let length = parse_duration(text).ok_or_else(|| no_length(text))?;
     if length.is_zero() && !zero {
         return Err("must be longer than nothing: write for example \"5s\"".into());
     }
     Ok(length)
+}
+
+fn no_length(text: &str) -> &'static str {
+    let text = text.trim();
+    if !text.is_empty() && text.chars().all(|c| c.is_ascii_digit()) {
+        "has no unit: write ms, s, m, h or d right behind the number, such as \"5s\", \"2h\" or \"30d\""
+    } else if text.contains(['.', ',']) {
+        "must be whole numbers with their units: write for example \"1h30m\" or \"1500ms\""
+    } else if text.contains(char::is_whitespace) {
+        "must have no space: write the unit ms, s, m, h or d right behind its number, such as \"5s\" or \"1h30m\""
+    } else {
+        "must be a duration: whole numbers, each with its unit ms, s, m, h or d, such as \"5s\", \"2h\" or \"30d\", \
+         up to \"36500d\""
+    }
 }
 
 pub fn urls(value: &Value) -> Result<Option<Typed>, Misfit> {

@@ -26,23 +26,28 @@ pub fn text(value: &Value) -> Result<&str, Misfit> {
     value.as_str().ok_or(Misfit::Type)
 }
 
-pub fn each<T>(value: &Value, read: impl Fn(&Value) -> Result<T, Misfit>) -> Result<Vec<T>, Misfit> {
-    value.as_array().ok_or(Misfit::Type)?.iter().map(read).collect()
-}
-
-/// An error within the list says which entry it is.
-pub fn each_text<T>(value: &Value, read: impl Fn(&str) -> Result<T, Misfit>) -> Result<Vec<T>, Misfit> {
+/// An error within the list says which entry it is; `wanted` is what each must be.
+pub fn each<T>(
+    value: &Value,
+    wanted: &str,
+    read: impl Fn(&Value) -> Result<T, Misfit>,
+) -> Result<Vec<T>, Misfit> {
     let list = value.as_array().ok_or(Misfit::Type)?;
     let numbered = list.iter().zip(1..);
     let entries = numbered.map(|(item, number): (&Value, usize)| {
-        text(item).and_then(&read).map_err(|misfit| match misfit {
+        read(item).map_err(|misfit| match misfit {
             Misfit::Type => {
-                Misfit::Content(format!("entry {number} must be a text in quotes, not {}", type_name(item)))
+                Misfit::Content(format!("entry {number} must be {wanted}, not {}", type_name(item)))
             }
             Misfit::Content(sentence) => Misfit::Content(format!("entry {number} {sentence}")),
         })
     });
     entries.collect()
+}
+
+/// [`each`], of texts.
+pub fn each_text<T>(value: &Value, read: impl Fn(&str) -> Result<T, Misfit>) -> Result<Vec<T>, Misfit> {
+    each(value, "a text in quotes", |item| text(item).and_then(&read))
 }
 
 pub fn optional<T>(text: &str, read: impl Fn(&str) -> Result<T, Misfit>) -> Result<Option<T>, Misfit> {

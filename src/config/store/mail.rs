@@ -52,12 +52,9 @@ impl StoreReader<'_> {
                 "is required for transport = \"file\": write for example directory = \"/var/spool/dirherald\"",
             );
         };
-        match tempfile::tempfile_in(&directory) {
-            Ok(_) => Ok(directory),
-            Err(error) => {
-                let problem = format!("must be a directory that can be written to ({})", error.kind());
-                self.refuse("smtp.directory", &problem)
-            }
+        match self.files.spool(&directory) {
+            Ok(()) => Ok(directory),
+            Err(problem) => self.refuse("smtp.directory", &problem),
         }
     }
 

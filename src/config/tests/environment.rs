@@ -87,8 +87,8 @@ fn lists_of_dns_stand_in_brackets() {
     assert_eq!(
         sentences(load_text(&acme(""), &[(name, "cn=dummy,dc=acme,dc=example")])),
         [
-            "identity_store.acme.schema.dummy_members: must be a list of distinguished names, not a text: write \
-         dummy_members = [\"cn=example,dc=acme,dc=example\"] (set by the environment variable \
+            "identity_store.acme.schema.dummy_members: must be a list of distinguished names, not a text: write it \
+         in brackets, for example dummy_members = [\"cn=example,dc=acme,dc=example\"] (set by the environment variable \
          DIRHERALD_IDENTITY_STORE__ACME__SCHEMA__DUMMY_MEMBERS)"
         ]
     );
@@ -107,9 +107,9 @@ fn an_error_names_the_variable() {
         [
             "identity_store.acme.notify.onwer: unknown key; did you mean identity_store.acme.notify.owner? (set by the \
          environment variable DIRHERALD_IDENTITY_STORE__ACME__NOTIFY__ONWER)",
-            "identity_store.acme.notify.owner: must be true or false, not a text: write owner = false (set by the \
+            "identity_store.acme.notify.owner: must be true or false: set it to true (set by the \
          environment variable DIRHERALD_IDENTITY_STORE__ACME__NOTIFY__OWNER)",
-            "identity_store.acme.smtp.port: must be a whole number from 1 to 65535, not a text: write port = 587 (set by \
+            "identity_store.acme.smtp.port: must be a whole number from 1 to 65535 (set by \
          the environment variable DIRHERALD_IDENTITY_STORE__ACME__SMTP__PORT)",
             "state_path: unknown key; did you mean state.path? (set by the environment variable DIRHERALD_STATE_PATH)",
         ]

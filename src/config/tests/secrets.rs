@@ -1,4 +1,4 @@
-use super::{MINIMAL, acme, load_acme, load_text};
+use super::{MINIMAL, acme, load_acme, load_text, look_at_text, sentences};
 use crate::config::keys::STORE_KEYS;
 
 const MARKER: &str = "hunter2-secret-marker";
@@ -20,6 +20,11 @@ fn m22_no_error_repeats_a_value() {
         format!("['a b@{MARKER}']"),
         format!("'https://{MARKER}@'"),
         format!("'{MARKER} <'"),
+        format!("'/{MARKER}'"),
+        format!("'/{MARKER}/x'"),
+        format!("'{MARKER}/x'"),
+        format!("['ldap:/{MARKER}']"),
+        format!("['ldap:{MARKER}']"),
     ];
     let unknown = ["passwrd", "bind.pasword", "smtp.user", "secret"];
     let keys = STORE_KEYS.iter().map(|key| key.path).chain(unknown);
@@ -68,4 +73,36 @@ fn m22_debug_shows_no_secret() {
     );
     let store = load_acme(&lines, &[]);
     assert!(!format!("{store:?}{store:#?}").contains(MARKER));
+}
+
+#[test]
+fn whoever_only_looks_needs_no_file() {
+    let lines = "bind.method = 'simple'
+        bind.dn = 'cn=x'
+        bind.password_file = '/etc/dirherald/nowhere'
+        tls.ca_file = '/etc/dirherald/nowhere'
+        tls.client_cert_file = '/etc/dirherald/nowhere'
+        tls.client_key_file = '/etc/dirherald/nowhere'
+        smtp.use_authentication = true
+        smtp.username = 'x'
+        smtp.password_file = '/etc/dirherald/nowhere'
+        smtp.ca_file = '/etc/dirherald/nowhere'";
+    let spool = "smtp.transport = 'file'\nsmtp.directory = '/etc/dirherald/nowhere'";
+    for (lines, files) in [(lines, 6), (spool, 1)] {
+        assert!(look_at_text(&acme(lines), &[]).is_ok(), "{lines}");
+        assert_eq!(sentences(load_text(&acme(lines), &[])).len(), files, "{lines}");
+        let wrong = format!("{lines}\nsmtp.port = 0");
+        let said = sentences(look_at_text(&acme(&wrong), &[]));
+        assert_eq!(said, ["identity_store.acme.smtp.port: must be a whole number from 1 to 65535"]);
+    }
+}
+
+#[test]
+fn whoever_only_looks_is_told_of_a_secret_that_is_not_given() {
+    let lines = "bind.method = 'simple'\nbind.dn = 'cn=x'\nbind.password_file = ''";
+    assert_eq!(sentences(look_at_text(&acme(lines), &[])), sentences(load_text(&acme(lines), &[])));
+    assert_eq!(sentences(look_at_text(&acme(lines), &[])).len(), 1);
+    let twice = "smtp.password = 'x'\nsmtp.password_file = '/etc/dirherald/nowhere'";
+    let said = sentences(look_at_text(&acme(twice), &[]));
+    assert!(said.len() == 1 && said[0].contains("is given twice"), "{said:?}");
 }

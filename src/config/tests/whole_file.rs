@@ -62,8 +62,9 @@ fn all_that_is_wrong_is_said_at_once_and_once() {
         toml,
         &[],
         &[
-            "defaults.smtp.port: must be a whole number from 1 to 65535, not a text: write port = 587",
-            "identity_store.acme.notify.owner: must be true or false, not a whole number: write owner = false",
+            "defaults.smtp.port: must be a whole number from 1 to 65535, not a text: write the number without quotes, for \
+         example port = 587",
+            "identity_store.acme.notify.owner: must be true or false, not a whole number: write owner = true",
             "identity_store.bravo.base_dn: is required: write for example base_dn = \"dc=acme,dc=example\"",
             "identity_store.bravo.notify.onwer: unknown key; did you mean identity_store.bravo.notify.owner?",
             "identity_store.bravo.smtp.from: is not a mail address: it has no @: write for example \"Directory \
@@ -86,7 +87,12 @@ fn a_missing_file_says_what_to_do() {
 #[test]
 fn a_file_that_cannot_be_read_says_why() {
     let said = load(Path::new("/"), std::iter::empty()).unwrap_err().to_string();
-    assert!(said.starts_with("/: cannot be read: Is a directory"), "{said}");
+    assert!(
+        said.starts_with(
+            "/: cannot be read: let this user read it, or name another one with --config: Is a dir"
+        ),
+        "{said}"
+    );
 }
 
 #[test]
