@@ -9,6 +9,7 @@ mod man;
 mod outbox;
 mod output;
 mod run;
+mod state_file;
 mod status;
 mod table;
 mod test_mail;
@@ -255,13 +256,13 @@ impl CommandError {
     }
 
     /// What to do about it, where the error does not say so itself.
-    fn advice(&self) -> Option<&'static str> {
+    fn advice(&self) -> Option<String> {
         match self {
-            Self::TestMail(error) => error.advice(),
+            Self::TestMail(error) => error.advice().map(str::to_owned),
+            Self::Db(error) => state_file::advice(error),
             Self::Config { .. }
             | Self::UnknownStore { .. }
             | Self::SeveralStores { .. }
-            | Self::Db(_)
             | Self::Connector(_)
             | Self::Mailer { .. }
             | Self::Demo(_)

@@ -3,13 +3,14 @@
 mod directory;
 mod mail;
 mod report;
+mod wrong_port;
 
 use std::path::Path;
 
 use futures_util::future::join_all;
 
 use self::report::Section;
-use super::{CommandError, Exit, StoreChoice, output::Output};
+use super::{CommandError, Exit, StoreChoice, output::Output, state_file};
 use crate::{
     config::{Complete, Config, StoreSettings},
     db::StateFile,
@@ -54,7 +55,7 @@ fn here(file: &Path, config: &Config) -> Section {
         Ok(StateFile::Usable { daemon_runs: false }) => {
             section.fact("state", format!("{path} can be used"));
         }
-        Err(error) => section.problem(chain(&error), None),
+        Err(error) => section.problem(chain(&error), state_file::advice(&error).as_deref()),
     }
     section
 }

@@ -142,6 +142,47 @@ async fn a_directory_that_cannot_be_used() {
             &["EHLO", "PROBLEM", "ldap://127.0.0.1:9: could not connect", "check the URL"],
         ),
         Wrong::new(
+            "ldaps at a port of plain LDAP",
+            |site, slapd, _| {
+                let url = slapd.url().replace("ldap://127.0.0.1", "ldaps://localhost");
+                site.with("urls", &format!("[{}]", toml_text(&url)))
+                    .with("tls.ca_file", &path_text(&slapd.ca_file()))
+            },
+            &[
+                "PROBLEM",
+                "ldaps://localhost:",
+                "TLS failed",
+                "speaks LDAP without TLS",
+                "tls.start_tls = true",
+            ],
+        ),
+        Wrong::new(
+            "ldap at a port of TLS",
+            |site, slapd, _| {
+                let url = slapd.ldaps_url().replace("ldaps://", "ldap://");
+                site.with("urls", &format!("[{}]", toml_text(&url)))
+                    .with("tls.ca_file", &path_text(&slapd.ca_file()))
+            },
+            &["PROBLEM", "ldap://localhost:", "lost the connection", "speaks TLS", "write ldaps://"],
+        ),
+        Wrong::new(
+            "StartTLS at a port of TLS, whose certificate nobody trusts",
+            |site, slapd, smtp| {
+                let url = slapd.ldaps_url().replace("ldaps://", "ldap://");
+                site.with("urls", &format!("[{}]", toml_text(&url)))
+                    .with("tls.start_tls", "true")
+                    .with("tls.ca_file", &path_text(&smtp.other_ca_file()))
+            },
+            &[
+                "PROBLEM",
+                "ldap://localhost:",
+                "StartTLS",
+                "speaks TLS",
+                "write ldaps://",
+                "without tls.start_tls",
+            ],
+        ),
+        Wrong::new(
             "second server unreachable",
             |site, slapd, _| {
                 site.with("urls", &format!("[{}, \"ldap://127.0.0.1:9\"]", toml_text(&slapd.url())))
@@ -269,6 +310,8 @@ async fn a_state_file_that_cannot_be_used() {
                 "PROBLEM",
                 "cannot open the state file",
                 "make its directory exist and be writable",
+                "what to do",
+                "dirherald.toml is no directory",
                 "feed",
                 "EHLO",
             ],
@@ -276,7 +319,15 @@ async fn a_state_file_that_cannot_be_used() {
         Wrong::new(
             "state in a directory that is not there",
             |site, _, _| site.with_global("state.path", r#""/nowhere/state.db""#),
-            &["PROBLEM", "cannot open the state file /nowhere/state.db", "set state.path", "feed"],
+            &[
+                "PROBLEM",
+                "cannot open the state file /nowhere/state.db",
+                "set state.path",
+                "what to do",
+                "the directory /nowhere does not exist",
+                "install -d",
+                "feed",
+            ],
         ),
         Wrong::new(
             "foreign state",

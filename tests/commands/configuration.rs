@@ -83,3 +83,43 @@ async fn usage_errors_end_with_2() {
         check(&[command, &["--store", "elsewhere"]].concat(), &words).await;
     }
 }
+
+#[tokio::test]
+async fn only_who_connects_needs_the_password_files() {
+    let (_slapd, _smtp, site) = super::healthy().await;
+    let password = site.config_file().with_file_name("ldap-password");
+    let password = password.to_str().expect("a path in UTF-8");
+    let text = crate::support::daemon::toml_text(password);
+    let site = site.without("bind.password").with("bind.password_file", &text).with("tls.ca_file", &text);
+    for command in
+        [&["status"][..], &["events"], &["outbox", "list"], &["held", "list"], &["status", "--json"]]
+    {
+        let ran = run(&site, command).await;
+        assert_eq!((ran.code, ran.stderr.as_str()), (0, ""), "{command:?}");
+    }
+    for command in [&["check"][..], &["run"], &["test-mail", "--to", "amara@harbour-vale.example"]] {
+        let ran = run(&site, command).await;
+        assert_eq!((ran.code, ran.stdout.as_str()), (2, ""), "{command:?}");
+        assert_says(
+            &ran.stderr,
+            &[
+                "has 2 errors:",
+                "bind.password_file: there is no file ",
+                password,
+                "write the secret alone into it",
+            ],
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_state_directory_that_is_missing_is_named_with_what_to_do() {
+    let (_slapd, _smtp, site) = super::healthy().await;
+    let missing = site.config_file().with_file_name("missing");
+    let state = crate::support::daemon::toml_text(missing.join("state.db").to_str().expect("in UTF-8"));
+    let ran = run(&site.with_global("state.path", &state), &["run"]).await;
+    assert_eq!((ran.code, ran.stdout.as_str()), (1, ""));
+    let directory = missing.to_str().expect("in UTF-8");
+    let advice = format!("\ndirherald: the directory {directory} does not exist: create it with `install -d");
+    assert_says(&ran.stderr, &["dirherald: cannot open the state file ", directory, &advice]);
+}

@@ -2,7 +2,7 @@
 
 use futures_util::future::join_all;
 
-use super::report::Section;
+use super::{report::Section, wrong_port};
 use crate::{
     config::{StoreKind, StoreSettings, Watch},
     connector::{
@@ -30,7 +30,10 @@ async fn server(settings: &StoreSettings, url: &ServerUrl) -> Section {
     let mut section = Section::default();
     match connector.probe(settings.schema.members()).await {
         Ok(probe) => describe(&probe, settings, url, &mut section),
-        Err(error) => failed(&error, &mut section),
+        Err(error) => match wrong_port::advice(&error, settings).await {
+            Some(advice) => section.problem(error.to_string(), Some(advice)),
+            None => failed(&error, &mut section),
+        },
     }
     section
 }

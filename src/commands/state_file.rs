@@ -1,0 +1,106 @@
+//! What to do about a state file that cannot be opened.
+
+use std::{
+    fs,
+    io::{self, ErrorKind},
+    path::Path,
+};
+
+use crate::db::DbError;
+
+/// More exactly than the error itself says; `None` where it says all there is.
+pub(super) fn advice(error: &DbError) -> Option<String> {
+    match error {
+        DbError::Open { path, .. } if path.is_dir() => Some(format!(
+            "{0} is a directory: set state.path to a file in it, such as {0}/state.db",
+            path.display()
+        )),
+        DbError::Open { path, .. } => {
+            let directory = path.parent().filter(|parent| *parent != Path::new("")).unwrap_or(Path::new("."));
+            about_directory(directory, fs::metadata(directory).map(|found| found.is_dir()))
+                .or_else(|| about_writing(directory, tempfile::tempfile_in(directory).map(drop)))
+                .or_else(|| Some(format!("this user may not read and write {}", path.display())))
+        }
+        DbError::Foreign { .. }
+        | DbError::Newer { .. }
+        | DbError::Locked { .. }
+        | DbError::Statement { .. }
+        | DbError::Corrupt { .. }
+        | DbError::NothingShown
+        | DbError::Closed => None,
+    }
+}
+
+fn about_directory(directory: &Path, is_directory: io::Result<bool>) -> Option<String> {
+    let shown = directory.display();
+    match is_directory.map_err(|error| error.kind()) {
+        Ok(true) => None,
+        Ok(false) | Err(ErrorKind::NotADirectory) => {
+            Some(format!("{shown} is no directory: set state.path to a file in one"))
+        }
+        Err(ErrorKind::NotFound) => Some(format!(
+            "the directory {shown} does not exist: create it with `install -d -m 700 {shown}`, as the user that \
+             dirherald runs as"
+        )),
+        Err(_) => Some(format!("this user may not enter {shown}: run dirherald as the user who may")),
+    }
+}
+
+fn about_writing(directory: &Path, written: io::Result<()>) -> Option<String> {
+    let shown = directory.display();
+    let error = written.err()?;
+    Some(match error.kind() {
+        ErrorKind::PermissionDenied => format!(
+            "this user may not write into {shown}: run dirherald as the user who owns it, or give it to this user \
+             with chown"
+        ),
+        ErrorKind::ReadOnlyFilesystem => {
+            format!("{shown} is on a file system that is read-only: set state.path to a place that is not")
+        }
+        _ => format!("nothing can be written into {shown}: {error}"),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_trouble_has_its_advice() {
+        let directory = Path::new("/var/lib/dirherald");
+        let entered = |kind: ErrorKind| about_directory(directory, Err(kind.into())).unwrap();
+        assert_eq!(
+            entered(ErrorKind::NotFound),
+            "the directory /var/lib/dirherald does not exist: create it with `install -d -m 700 \
+             /var/lib/dirherald`, as the user that dirherald runs as"
+        );
+        assert!(entered(ErrorKind::NotADirectory).starts_with("/var/lib/dirherald is no directory"));
+        assert!(entered(ErrorKind::PermissionDenied).contains("may not enter /var/lib/dirherald"));
+        assert_eq!(about_directory(directory, Ok(true)), None);
+        assert_eq!(about_directory(directory, Ok(false)), Some(entered(ErrorKind::NotADirectory)));
+
+        let written = |kind: ErrorKind| about_writing(directory, Err(kind.into())).unwrap();
+        assert!(written(ErrorKind::PermissionDenied).contains("may not write into /var/lib/dirherald"));
+        assert!(written(ErrorKind::ReadOnlyFilesystem).contains("read-only"));
+        assert!(
+            written(ErrorKind::StorageFull).starts_with("nothing can be written into /var/lib/dirherald: ")
+        );
+        assert_eq!(about_writing(directory, Ok(())), None);
+    }
+
+    #[test]
+    fn it_is_found_out_which() {
+        let place = tempfile::tempdir().unwrap();
+        let said = |path: &Path| {
+            let source = io::Error::from(ErrorKind::NotFound).into();
+            advice(&DbError::Open { path: path.to_owned(), source }).unwrap()
+        };
+        assert!(said(&place.path().join("missing/state.db")).contains("missing does not exist"));
+        let file = place.path().join("file");
+        fs::write(&file, "").unwrap();
+        assert!(said(&file.join("state.db")).contains("file is no directory"));
+        assert!(said(&file).contains("may not read and write"));
+        assert!(said(place.path()).contains("is a directory: set state.path to a file in it"));
+        assert_eq!(advice(&DbError::Closed), None);
+    }
+}
