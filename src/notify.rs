@@ -14,4 +14,4 @@ pub mod render;
 pub mod table;
 
 #[cfg(test)]
-mod company;
+pub(crate) mod company;

@@ -2,6 +2,7 @@
 
 mod directory;
 mod mail;
+mod options;
 mod report;
 mod wrong_port;
 
@@ -15,7 +16,6 @@ use crate::{
     config::{Complete, Config, StoreSettings},
     db::StateFile,
     error_chain::chain,
-    notify::table,
 };
 
 /// Checks all there is, however much of it is broken.
@@ -64,25 +64,7 @@ async fn store(settings: &StoreSettings) -> Section {
     let mut section = Section::new(&format!("identity store {}", settings.name));
     let (directory, mail) = tokio::join!(directory::look(settings), mail::look(&settings.mail));
     section.append(directory);
-    options(settings, &mut section);
+    section.append(options::look(&settings.notify, &settings.schema));
     section.append(mail);
     section
-}
-
-fn options(settings: &StoreSettings, section: &mut Section) {
-    for option in table::on(&settings.notify) {
-        section.fact("option on", format!("{}: {}", option.reason, option.wording));
-    }
-    if table::on(&settings.notify).next().is_none() {
-        section.problem(
-            "no option is on: nobody will be told of anything",
-            Some("set one under notify, such as owner = true, or recipients.to"),
-        );
-    }
-    if settings.notify.recipients.to.is_empty() {
-        section.problem(
-            "neither alerts.to nor recipients.to has an address: nobody hears of what needs a hand",
-            Some("set recipients.to; alerts.to comes with a later version"),
-        );
-    }
 }

@@ -103,6 +103,13 @@ impl StoreReader<'_> {
             SchemaError::Sensitive { key, attribute } => {
                 (key, format!("names {attribute}, which holds secrets and is never read: take it out"))
             }
+            SchemaError::MemberOf { key } => (
+                key,
+                "names memberOf, and no server reports when that changes: it can be asked for in \
+                 schema.do_not_notify_filter, schema.disabled_filter and notify.pilot_filter, for which the \
+                 groups themselves are looked at"
+                    .to_owned(),
+            ),
             SchemaError::NotAName { key, .. } => (
                 key,
                 "has an entry that is not the short name of an attribute: write one such as \"mail\""

@@ -15,7 +15,11 @@ use crate::{
     directory::{
         dn::{Dn, NameKey},
         entry::{EntryId, EntryKind, EntryRef, Relation, Stamp},
-        mirror::{EntryNo, KnownEntry, KnownLink, Mirror, NewEntry, People, Profile, Scope, Stray, Write},
+        filter::WithGroups,
+        mirror::{
+            EntryNo, KnownEntry, KnownLink, Mirror, MirroredAttributes, NewEntry, People, Profile, Scope,
+            Stray, Write,
+        },
         schema::{Link, LinkTarget, Role, Schema},
     },
 };
@@ -444,17 +448,49 @@ impl StoreMirror<'_> {
         Ok(())
     }
 
-    fn profile_of(&self, entry: KnownEntry) -> Profile {
-        Profile {
+    fn profile_of(&self, entry: KnownEntry) -> Result<Profile, DbError> {
+        let groups = if self.schema.reads_groups() { self.groups_of(&entry)? } else { Vec::new() };
+        let as_filtered = WithGroups { attributes: &entry.attributes, groups: &groups };
+        Ok(Profile {
             entry: name_entry(self.schema, &entry),
             mail: self.schema.mail(&entry.attributes),
             account: self.schema.account(&entry.attributes),
             language: self.schema.language(&entry.attributes),
-            disabled: self.schema.disabled(&entry.attributes),
-            do_not_notify: self.schema.do_not_notify(&entry.attributes),
-            in_pilot: self.schema.in_pilot(&entry.attributes),
+            disabled: self.schema.disabled(&as_filtered),
+            expires: self.schema.expires(&entry.attributes),
+            do_not_notify: self.schema.do_not_notify(&as_filtered),
+            in_pilot: self.schema.in_pilot(&as_filtered),
             attributes: entry.attributes,
+        })
+    }
+
+    /// The DNs of the groups that hold an entry as a direct member, each as often as it does.
+    fn groups_of(&self, member: &KnownEntry) -> Result<Vec<Dn>, DbError> {
+        let (first, last) = role_range(Relation::Member);
+        let read = |sql: &str, parameters: &[i64]| -> Result<Vec<Dn>, DbError> {
+            self.connection
+                .prepare_cached(sql)
+                .and_then(|mut s| {
+                    s.query_map(rusqlite::params_from_iter(parameters), |row| dn_at(row, 0))?.collect()
+                })
+                .during("read the groups of an entry")
+        };
+        let mut groups = read(
+            "SELECT holder.dn FROM link JOIN entry AS holder ON holder.no = link.entry
+             WHERE link.target = ?1 AND link.role BETWEEN ?2 AND ?3",
+            &[member.no.0, first, last],
+        )?;
+        for key in [Some(member.key), member.account].into_iter().flatten() {
+            if self.is_bearer(key, member.no)? {
+                groups.extend(read(
+                    "SELECT holder.dn FROM link JOIN entry AS holder ON holder.no = link.entry
+                     WHERE link.key = ?1 AND link.target IS NULL AND link.role BETWEEN ?2 AND ?3
+                     AND +holder.store = ?4",
+                    &[key.0, first, last, self.store.0],
+                )?);
+            }
         }
+        Ok(groups)
     }
 
     /// Whether one of this store's users, groups and contacts is among the `shown`, or there is none to show.
@@ -643,7 +679,7 @@ impl People for StoreMirror<'_> {
     type Error = DbError;
 
     fn profile(&self, id: EntryId) -> Result<Option<Profile>, DbError> {
-        Ok(self.by_id(id)?.map(|entry| self.profile_of(entry)))
+        self.by_id(id)?.map(|entry| self.profile_of(entry)).transpose()
     }
 
     fn members(&self, group: EntryId, limit: usize) -> Result<Vec<EntryRef>, DbError> {
@@ -656,6 +692,10 @@ impl People for StoreMirror<'_> {
             members.extend(describe(self, self.schema, &link)?);
         }
         Ok(members)
+    }
+
+    fn mail(&self, attributes: &MirroredAttributes) -> Vec<String> {
+        self.schema.mail(attributes)
     }
 }
 
@@ -696,7 +736,99 @@ pub(super) fn outside(observed: &crate::change::observation::Observed) -> NewEnt
 
 #[cfg(test)]
 mod tests {
+    use uuid::Uuid;
+
     use super::*;
+    use crate::directory::{
+        attribute::{AttributeName, RawAttributes},
+        filter::Filter,
+        schema::SchemaSettings,
+    };
+
+    const BASE: &str = "dc=acme,dc=example";
+
+    fn dn(short: &str) -> Dn {
+        Dn::parse(&format!("{short},{BASE}")).unwrap()
+    }
+
+    fn insert(mirror: &StoreMirror<'_>, number: u128, short: &str, attributes: &[(&str, &str)]) -> EntryId {
+        let values = attributes.iter().map(|(name, value)| {
+            let values = value.split(';').map(|value| value.as_bytes().to_vec()).collect();
+            (AttributeName::new(name), values)
+        });
+        let id = EntryId(Uuid::from_u128(number));
+        let mapped = mirror.schema.map(&dn(short), &RawAttributes(values.collect()));
+        let entry = NewEntry { id, dn: dn(short), stamp: None, scope: Scope::Inside, mapped };
+        mirror.apply(&Write::Insert(entry), &|_| false).unwrap();
+        id
+    }
+
+    #[test]
+    fn member_of_follows_the_members_of_groups_and_not_the_servers_attribute() {
+        let connection = super::super::open::in_memory().unwrap();
+        super::super::baseline::ensure_indexes(&connection).unwrap();
+        connection
+            .execute("INSERT INTO store (no, name, view) VALUES (1, 'a', ''), (2, 'b', '')", [])
+            .unwrap();
+        let filter = |text: &str| Some(Filter::parse(text).unwrap());
+        let schema = Schema::new(SchemaSettings {
+            pilot_filter: filter(&format!("(memberOf=CN=Pilot, ou=groups,{BASE})")),
+            do_not_notify_filter: filter(&format!("(memberOf=cn=quiet,ou=groups,{BASE})")),
+            disabled_filter: filter(&format!("(memberOf=cn=locked,ou=groups,{BASE})")),
+            ..SchemaSettings::openldap()
+        })
+        .unwrap();
+        let mirror = StoreMirror { connection: &connection, store: StoreNo(1), schema: &schema };
+        let other = StoreMirror { connection: &connection, store: StoreNo(2), schema: &schema };
+
+        let person = |number, uid: &str| {
+            let attributes = [("objectClass", "inetOrgPerson"), ("uid", uid)];
+            insert(&mirror, number, &format!("uid={uid},ou=people"), &attributes)
+        };
+        let (ada, ben, cem) = (person(1, "ada"), person(2, "ben"), person(3, "cem"));
+        let names = |uids: &str| {
+            uids.split(' ').map(|uid| format!("uid={uid},ou=people,{BASE}")).collect::<Vec<_>>().join(";")
+        };
+        let group = |mirror, number, cn: &str, attribute, values: &str| {
+            let attributes = [("objectClass", "groupOfNames"), ("cn", cn), (attribute, values)];
+            insert(mirror, number, &format!("cn={cn},ou=groups"), &attributes)
+        };
+        let pilot = group(&mirror, 10, "Pilot", "member", &names("ada ben"));
+        group(&mirror, 11, "quiet", "memberUid", "ben;nobody");
+        let ring = format!("cn=Pilot,ou=groups,{BASE}");
+        group(&mirror, 12, "locked", "member", &ring);
+        // An owner is no member, and another store's group is none of ours.
+        group(&mirror, 13, "owned", "owner", &names("cem"));
+        group(&other, 14, "Pilot", "member", &names("cem"));
+
+        let check = |id, expected: [bool; 3]| {
+            let profile = mirror.profile(id).unwrap().unwrap();
+            let found = [profile.in_pilot, profile.do_not_notify, profile.disabled];
+            assert_eq!(found, expected, "{}", profile.entry.name);
+        };
+        check(ada, [true, false, false]);
+        check(ben, [true, true, false]);
+        check(cem, [false, false, false]);
+        // Directly only: those in the pilot are not locked, their group is.
+        check(pilot, [false, false, true]);
+
+        // The link follows a renamed member and a renamed group, and goes with its value.
+        let no = mirror.no_of(ada).unwrap().unwrap();
+        let (from, to) = (dn("uid=ada,ou=people"), dn("uid=adele,ou=people"));
+        mirror.apply(&Write::Move { no, from, to }, &|_| false).unwrap();
+        check(ada, [true, false, false]);
+        let no = mirror.no_of(pilot).unwrap().unwrap();
+        let (from, to) = (dn("cn=Pilot,ou=groups"), dn("cn=Former,ou=groups"));
+        mirror.apply(&Write::Move { no, from, to }, &|_| false).unwrap();
+        check(ada, [false, false, false]);
+        let (from, to) = (dn("cn=Former,ou=groups"), dn("cn=pilot,ou=groups"));
+        mirror.apply(&Write::Move { no, from, to }, &|_| false).unwrap();
+        check(ada, [true, false, false]);
+        let role = Role { relation: Relation::Member, rank: crate::directory::entry::Rank::Primary };
+        let key = dn("uid=ben,ou=people").key();
+        mirror.apply(&Write::RemoveLink { entry: no, role, key }, &|_| false).unwrap();
+        check(ben, [false, true, false]);
+    }
 
     /// How `SQLite` would run a statement.
     fn plan_of(sql: &str) -> String {

@@ -99,6 +99,11 @@ impl Filter {
         evaluate::matches(&self.0, values)
     }
 
+    /// Whether it asks for the groups that an entry belongs to: see [`WithGroups`].
+    pub fn reads_groups(&self) -> bool {
+        self.attributes().iter().any(|name| name.as_str() == MEMBER_OF)
+    }
+
     /// All attributes the filter reads.
     pub fn attributes(&self) -> BTreeSet<AttributeName> {
         let mut names = BTreeSet::new();
@@ -137,7 +142,7 @@ impl Assertion {
 
 /// The key of the DN in `value`, where `attribute` holds DNs and this is one.
 fn name_of(attribute: &AttributeName, value: &str) -> Option<NameKey> {
-    match attribute.as_str() {
+    match base(attribute) {
         "uniquemember" => Dn::parse_without_uid(value).ok().map(|dn| dn.key()),
         name if DN_VALUED.contains(&name) => Dn::parse(value).ok().map(|dn| dn.key()),
         _ => None,
@@ -147,6 +152,61 @@ fn name_of(attribute: &AttributeName, value: &str) -> Option<NameKey> {
 fn integer_of(octets: &[u8]) -> Option<i128> {
     std::str::from_utf8(octets).ok()?.trim().parse().ok()
 }
+
+/// Whether the values of `attribute` are INTEGERs (RFC 4517, section 3.3.16): `007` equals `7`.
+fn is_integer(attribute: &AttributeName) -> bool {
+    INTEGER_VALUED.contains(&base(attribute))
+}
+
+/// The name without its options.
+fn base(attribute: &AttributeName) -> &str {
+    attribute.as_str().split_once(';').map_or(attribute.as_str(), |(base, _)| base)
+}
+
+/// The groups that an entry belongs to, lower-case.
+pub const MEMBER_OF: &str = "memberof";
+
+/// Lower-case. What the schemas that come with the servers, RFC 2307 and [MS-ADA1..3] call INTEGER,
+/// Enumeration or `LargeInteger`.
+const INTEGER_VALUED: &[&str] = &[
+    "accountexpires",
+    "admincount",
+    "badpasswordtime",
+    "badpwdcount",
+    "codepage",
+    "countrycode",
+    "gidnumber",
+    "grouptype",
+    "instancetype",
+    "ipprotocolnumber",
+    "ipserviceport",
+    "lastlogon",
+    "lastlogontimestamp",
+    "lockouttime",
+    "logoncount",
+    "msds-supportedencryptiontypes",
+    "msds-user-account-control-computed",
+    "msds-userpasswordexpirytimecomputed",
+    "msexchrecipienttypedetails",
+    "objectversion",
+    "oncrpcnumber",
+    "primarygroupid",
+    "pwdgraceexpiry",
+    "pwdlastset",
+    "samaccounttype",
+    "shadowexpire",
+    "shadowflag",
+    "shadowinactive",
+    "shadowlastchange",
+    "shadowmax",
+    "shadowmin",
+    "shadowwarning",
+    "systemflags",
+    "uidnumber",
+    "useraccountcontrol",
+    "usnchanged",
+    "usncreated",
+];
 
 /// Lower-case. Their values are compared as names.
 const DN_VALUED: &[&str] = &[
@@ -171,6 +231,25 @@ const DN_VALUED: &[&str] = &[
     "secretary",
     "seealso",
 ];
+
+/// A mirrored entry with the groups that hold it as a direct member. Their DNs are its `memberOf`, whatever
+/// the server says under that name: no server reports a changed `memberOf` as a change of the member.
+#[derive(Debug, Clone, Copy)]
+pub struct WithGroups<'a> {
+    /// What is mirrored of the entry itself.
+    pub attributes: &'a MirroredAttributes,
+    /// In any order.
+    pub groups: &'a [Dn],
+}
+
+impl Values for WithGroups<'_> {
+    fn values_of<'a>(&'a self, name: &AttributeName) -> impl Iterator<Item = Cow<'a, [u8]>> {
+        let asks_for_groups = name.as_str() == MEMBER_OF;
+        let groups = if asks_for_groups { self.groups } else { &[] };
+        let own = (!asks_for_groups).then(|| self.attributes.values_of(name));
+        groups.iter().map(|dn| Cow::Borrowed(dn.as_str().as_bytes())).chain(own.into_iter().flatten())
+    }
+}
 
 impl Values for RawAttributes {
     fn values_of<'a>(&'a self, name: &AttributeName) -> impl Iterator<Item = Cow<'a, [u8]>> {

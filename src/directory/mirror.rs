@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -28,11 +29,13 @@ pub struct Profile {
     pub language: Option<String>,
     /// Matched by `schema.disabled_filter`.
     pub disabled: bool,
+    /// From when on the account is expired. `None`: never.
+    pub expires: Option<Timestamp>,
     /// Matched by `schema.do_not_notify_filter`.
     pub do_not_notify: bool,
     /// Matched by `notify.pilot_filter`, or there is none.
     pub in_pilot: bool,
-    /// All mirrored attributes, for filters.
+    /// All that is mirrored of it.
     pub attributes: MirroredAttributes,
 }
 
@@ -47,6 +50,9 @@ pub trait People {
     /// The direct members of a group, at most `limit`, in the order of their DNs' keys. A member that
     /// resolves to nothing has no id.
     fn members(&self, group: EntryId, limit: usize) -> Result<Vec<EntryRef>, Self::Error>;
+
+    /// What an entry with these attributes would have as [`Profile::mail`].
+    fn mail(&self, attributes: &MirroredAttributes) -> Vec<String>;
 }
 
 /// The number of a row: short, local to one state file, never shown.

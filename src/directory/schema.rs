@@ -1,6 +1,7 @@
 //! Which attributes mean what: how an image becomes an entry with names and links.
 
 mod defaults;
+mod expiry;
 mod links;
 #[cfg(test)]
 mod tests;
@@ -13,7 +14,7 @@ use super::{
     attribute::{AttributeName, RawAttributes, is_sensitive},
     dn::{Dn, NameKey},
     entry::{EntryKind, Rank, Relation},
-    filter::Filter,
+    filter::{Filter, MEMBER_OF, Values},
     mirror::MirroredAttributes,
     stored,
 };
@@ -105,6 +106,34 @@ pub struct SchemaSettings {
     pub pilot_filter: Option<Filter>,
 }
 
+/// What a filter on the mirror is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FilterUse {
+    /// `public_group_filter`
+    PublicGroups,
+    /// `ignore_filter`
+    Ignored,
+    /// `do_not_notify_filter`
+    DoNotNotify,
+    /// `disabled_filter`
+    Disabled,
+    /// `pilot_filter`
+    Pilot,
+}
+
+impl FilterUse {
+    /// The key of the contract, below a store.
+    pub fn key(self) -> &'static str {
+        match self {
+            Self::PublicGroups => "schema.public_group_filter",
+            Self::Ignored => "schema.ignore_filter",
+            Self::DoNotNotify => "schema.do_not_notify_filter",
+            Self::Disabled => "schema.disabled_filter",
+            Self::Pilot => "notify.pilot_filter",
+        }
+    }
+}
+
 /// Why a schema is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SchemaError {
@@ -123,6 +152,12 @@ pub enum SchemaError {
         key: &'static str,
         /// What stands there.
         attribute: AttributeName,
+    },
+    /// A filter on what the server shows asks for memberOf, which no server reports when it changes.
+    #[error("{key} names memberOf, which no server reports when it changes")]
+    MemberOf {
+        /// The key under `schema`.
+        key: &'static str,
     },
 }
 
@@ -173,29 +208,45 @@ impl SchemaSettings {
                 return Err(SchemaError::NotAName { key, attribute: attribute.clone() });
             }
         }
-        Ok(())
+        let stale = self
+            .filters_on_what_is_read()
+            .into_iter()
+            .find(|(_, filter)| filter.as_ref().is_some_and(Filter::reads_groups));
+        stale.map_or(Ok(()), |(key, _)| Err(SchemaError::MemberOf { key }))
+    }
+
+    /// What these say is settled when an entry is read, so what changes without a reading is nothing for them.
+    fn filters_on_what_is_read(&self) -> [(&'static str, &Option<Filter>); 5] {
+        [
+            ("user_filter", &self.user_filter),
+            ("group_filter", &self.group_filter),
+            ("contact_filter", &self.contact_filter),
+            ("public_group_filter", &self.public_group_filter),
+            ("ignore_filter", &self.ignore_filter),
+        ]
+    }
+
+    /// What these say is asked whenever somebody is to be told.
+    fn filters_on_people(&self) -> [&Option<Filter>; 3] {
+        [&self.disabled_filter, &self.do_not_notify_filter, &self.pilot_filter]
     }
 
     fn kind_filters(&self) -> impl Iterator<Item = &Filter> {
         [&self.user_filter, &self.group_filter, &self.contact_filter].into_iter().flatten()
     }
 
-    /// Those that are asked of the mirror.
-    fn filters_on_the_mirror(&self) -> impl Iterator<Item = &Filter> {
-        let filters = [
-            &self.disabled_filter,
-            &self.public_group_filter,
-            &self.ignore_filter,
-            &self.do_not_notify_filter,
-            &self.pilot_filter,
-        ];
-        filters.into_iter().flatten()
+    /// What the filters that are asked of the mirror read there. Groups are its links and no attribute.
+    fn filtered_on_the_mirror(&self) -> impl Iterator<Item = AttributeName> {
+        let filters =
+            self.filters_on_people().into_iter().chain([&self.public_group_filter, &self.ignore_filter]);
+        filters.flatten().flat_map(Filter::attributes).filter(|name| name.as_str() != MEMBER_OF)
     }
 
     fn mirrored(&self) -> BTreeSet<AttributeName> {
         let lists = [&self.mail, &self.display_name, &self.account_name, &self.watched];
         let mut names: BTreeSet<_> = lists.into_iter().flatten().chain(&self.language).cloned().collect();
-        names.extend(self.filters_on_the_mirror().flat_map(Filter::attributes));
+        names.extend(self.filtered_on_the_mirror());
+        names.extend(expiry::attributes());
         names
     }
 }
@@ -264,10 +315,10 @@ impl Schema {
     /// What to ask the server for: each once, none of them sensitive.
     pub fn requested_attributes(&self) -> Vec<AttributeName> {
         let listed = self.settings.lists().into_iter().flat_map(|(_, names)| names).cloned();
-        let filtered = self.settings.kind_filters().chain(self.settings.filters_on_the_mirror());
-        let filtered = filtered.flat_map(Filter::attributes);
+        let of_kinds = self.settings.kind_filters().flat_map(Filter::attributes);
+        let filtered = of_kinds.chain(self.settings.filtered_on_the_mirror());
         let mut names = vec![AttributeName::new("objectClass")];
-        for name in listed.chain(filtered) {
+        for name in listed.chain(filtered).chain(expiry::attributes()) {
             if !names.contains(&name) {
                 names.push(name);
             }
@@ -354,19 +405,38 @@ impl Schema {
         values_of(self.settings.language.as_slice(), attributes).find(|tag| !is_blank(tag)).map(str::to_owned)
     }
 
+    /// Whether `disabled_filter`, `do_not_notify_filter` or `pilot_filter` ask for groups: then they are to be
+    /// given [`WithGroups`](super::filter::WithGroups).
+    pub fn reads_groups(&self) -> bool {
+        self.settings.filters_on_people().into_iter().flatten().any(Filter::reads_groups)
+    }
+
     /// By `disabled_filter`.
-    pub fn disabled(&self, attributes: &MirroredAttributes) -> bool {
-        self.settings.disabled_filter.as_ref().is_some_and(|filter| filter.matches(attributes))
+    pub fn disabled(&self, entry: &impl Values) -> bool {
+        self.settings.disabled_filter.as_ref().is_some_and(|filter| filter.matches(entry))
     }
 
     /// By `do_not_notify_filter`.
-    pub fn do_not_notify(&self, attributes: &MirroredAttributes) -> bool {
-        self.settings.do_not_notify_filter.as_ref().is_some_and(|filter| filter.matches(attributes))
+    pub fn do_not_notify(&self, entry: &impl Values) -> bool {
+        self.settings.do_not_notify_filter.as_ref().is_some_and(|filter| filter.matches(entry))
     }
 
     /// By `pilot_filter`; everybody is in where there is none.
-    pub fn in_pilot(&self, attributes: &MirroredAttributes) -> bool {
-        self.settings.pilot_filter.as_ref().is_none_or(|filter| filter.matches(attributes))
+    pub fn in_pilot(&self, entry: &impl Values) -> bool {
+        self.settings.pilot_filter.as_ref().is_none_or(|filter| filter.matches(entry))
+    }
+
+    /// The filters that decide what is told and to whom, those that are set.
+    pub fn filters(&self) -> impl Iterator<Item = (FilterUse, &Filter)> {
+        let settings = &self.settings;
+        let filters = [
+            (FilterUse::PublicGroups, &settings.public_group_filter),
+            (FilterUse::Ignored, &settings.ignore_filter),
+            (FilterUse::DoNotNotify, &settings.do_not_notify_filter),
+            (FilterUse::Disabled, &settings.disabled_filter),
+            (FilterUse::Pilot, &settings.pilot_filter),
+        ];
+        filters.into_iter().filter_map(|(of, filter)| Some((of, filter.as_ref()?)))
     }
 
     /// By `ignore_filter`.

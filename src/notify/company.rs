@@ -1,7 +1,7 @@
 //! A small company in memory, and a shorthand for what happens in it: what the tests of the rules are
 //! written in.
 
-pub(super) mod random;
+pub(crate) mod random;
 
 use std::{collections::BTreeMap, convert::Infallible, time::Duration};
 
@@ -16,21 +16,28 @@ use crate::{
     directory::{
         attribute::AttributeName,
         dn::Dn,
-        entry::{EntryId, EntryKind, EntryRef, Rank},
+        entry::{EntryId, EntryKind, EntryRef, Rank, Relation},
         mirror::{MirroredAttributes, People, Profile},
     },
 };
 
-/// One entry per line: kind, account name, then `name=`, `mail=` (several: several values, `-`: none),
-/// `members=`, `owners=`, `language=`, `disabled`, `gone`, `never-read`.
+/// One entry per line: kind, account name, then `name=`, `mail=` and, second to it, `other-mail=` (several:
+/// several values, `-`: none), `members=`, `owners=`, `managers=`, `language=`, `disabled`, `expired`,
+/// `do-not-notify`, `not-in-pilot`, `ignored`, `public`, `gone`, `never-read`.
 /// The address is account@acme.example where none is given; a group has none unless it is given.
 #[derive(Debug, Default)]
-pub(super) struct Company {
+pub(crate) struct Company {
     profiles: BTreeMap<EntryId, Profile>,
     refs: BTreeMap<String, EntryRef>,
-    members: BTreeMap<EntryId, Vec<String>>,
-    owners: BTreeMap<EntryId, Vec<String>>,
+    links: BTreeMap<(Relation, String), Vec<String>>,
+    marks: BTreeMap<String, Marks>,
 }
+
+/// The first attribute that holds addresses, and the second.
+const MAIL: [&str; 2] = ["mail", "othermailbox"];
+
+/// 2026-07-27, when everything happens, in seconds since 1970.
+const BEGINNING: i64 = 1_785_153_780;
 
 impl Company {
     pub fn new(lines: &str) -> Self {
@@ -67,11 +74,14 @@ impl Company {
             account: Some(account.to_owned()),
             language: None,
             disabled: false,
+            expires: None,
             do_not_notify: false,
             in_pilot: true,
             attributes: MirroredAttributes::new(),
         };
         let mut is_here = true;
+        let mut marks = Marks::default();
+        let mut other_mail = Vec::new();
         for word in words {
             let list = |text: &str| text.split(',').map(str::to_owned).collect::<Vec<_>>();
             match word.split_once('=').unwrap_or((word, "")) {
@@ -79,9 +89,14 @@ impl Company {
                 ("mail", "-") => profile.mail.clear(),
                 ("mail", mail) => profile.mail = list(mail),
                 ("language", language) => profile.language = Some(language.to_owned()),
-                ("members", members) => drop(self.members.insert(id, list(members))),
-                ("owners", owners) => drop(self.owners.insert(id, list(owners))),
+                ("other-mail", mail) => other_mail = list(mail),
+                ("members", members) => self.link(account, Relation::Member, list(members)),
+                ("owners", owners) => self.link(account, Relation::Owner, list(owners)),
+                ("managers", managers) => self.link(account, Relation::Manager, list(managers)),
                 ("disabled", "") => profile.disabled = true,
+                ("expired", "") => profile.expires = jiff::Timestamp::from_second(BEGINNING).ok(),
+                ("ignored", "") => marks.ignored = true,
+                ("public", "") => marks.public = true,
                 ("do-not-notify", "") => profile.do_not_notify = true,
                 ("not-in-pilot", "") => profile.in_pilot = false,
                 ("gone", "") => is_here = false,
@@ -93,7 +108,12 @@ impl Company {
                 _ => panic!("what is {word}?"),
             }
         }
+        for (name, values) in MAIL.into_iter().zip([profile.mail.clone(), other_mail]) {
+            profile.attributes.insert(AttributeName::new(name), values);
+        }
+        profile.mail = mail(&profile.attributes);
         self.refs.insert(account.to_owned(), profile.entry.clone());
+        self.marks.insert(account.to_owned(), marks);
         if is_here {
             self.profiles.insert(id, profile);
         }
@@ -103,19 +123,39 @@ impl Company {
         self.refs.get(account).unwrap_or_else(|| panic!("who is {account}?")).clone()
     }
 
+    fn link(&mut self, account: &str, relation: Relation, targets: Vec<String>) {
+        self.links.insert((relation, account.to_owned()), targets);
+    }
+
+    fn linked(&self, account: &str, relation: Relation) -> Vec<EntryRef> {
+        let targets = self.links.get(&(relation, account.to_owned())).map_or(&[][..], Vec::as_slice);
+        targets.iter().map(|target| self.entry(target)).collect()
+    }
+
     pub fn owners(&self, account: &str) -> Vec<EntryRef> {
-        let id = self.entry(account).id;
-        let owners = id.and_then(|id| self.owners.get(&id)).cloned().unwrap_or_default();
-        owners.iter().map(|owner| self.entry(owner)).collect()
+        self.linked(account, Relation::Owner)
+    }
+
+    pub fn managers(&self, account: &str) -> Vec<EntryRef> {
+        self.linked(account, Relation::Manager)
     }
 
     pub fn members_of(&self, account: &str) -> Vec<EntryRef> {
-        let id = self.entry(account).id;
-        let members = id.and_then(|id| self.members.get(&id)).cloned().unwrap_or_default();
-        members.iter().map(|member| self.entry(member)).collect()
+        self.linked(account, Relation::Member)
     }
 
-    /// Changes separated by `;`, each `name entry [subject] [by=actor] [because-deleted]`.
+    pub fn expire(&mut self, account: &str, expires: jiff::Timestamp) {
+        let id = self.entry(account).id.unwrap();
+        self.profiles.get_mut(&id).unwrap().expires = Some(expires);
+    }
+
+    /// As the mirror has it, whether or not the rules may write to it.
+    pub fn known(&self, entry: &EntryRef) -> Option<&Profile> {
+        self.profiles.get(&entry.id?)
+    }
+
+    /// Changes separated by `;`, each `name entry [subject] [by=actor] [because-deleted]`; `mail-changed entry
+    /// old,addresses` and `other-mail-changed` from those to what the entry has.
     pub fn change_set(&self, number: u128, changes: &str) -> ChangeSet {
         let id = ChangeSetId(Uuid::from_u128(0x2_0000 + number));
         let events = changes.split(';').enumerate().map(|(place, change)| {
@@ -132,7 +172,12 @@ impl Company {
         let subject = || self.entry(word(2));
         let by = words.iter().find_map(|word| word.strip_prefix("by="));
         let mut owners = self.owners(word(1));
+        let mut managers = self.managers(word(1));
         let change = match word(0) {
+            "mail-changed" => self.address_changed(&entry, MAIL[0], word(2)),
+            "other-mail-changed" => self.address_changed(&entry, MAIL[1], word(2)),
+            "scope-entered" => Change::ScopeEntered,
+            "scope-left" => Change::ScopeLeft,
             "member-added" => Change::MemberAdded { member: subject() },
             "member-removed" => Change::MemberRemoved { member: subject() },
             "owner-added" => Change::OwnerAdded { owner: subject(), rank: Rank::Primary },
@@ -174,9 +219,17 @@ impl Company {
         {
             owners.push(owner.clone());
         }
+        if let Change::ManagerChanged { manager, .. } = &change
+            && !managers.contains(manager)
+        {
+            managers.push(manager.clone());
+        }
+        let ranked = |entries: Vec<EntryRef>| {
+            entries.into_iter().map(|entry| RankedRef { entry, rank: Rank::Primary }).collect()
+        };
         let (set, place) = ((id.0.as_u128() - 0x3_0000) >> 16, id.0.as_u128() & 0xffff);
         let minutes = i64::try_from(set * 10 + place).unwrap();
-        let time = jiff::Timestamp::from_second(1_785_153_780 + minutes * 60).unwrap();
+        let time = jiff::Timestamp::from_second(BEGINNING + minutes * 60).unwrap();
         ChangeEvent {
             id,
             change_set,
@@ -186,9 +239,18 @@ impl Company {
             change,
             actor: by.map_or(Actor::Unknown, |by| Actor::Known(self.entry(by))),
             cause: if words.contains(&"because-deleted") { Cause::Consequence } else { Cause::Directory },
-            owners: owners.into_iter().map(|entry| RankedRef { entry, rank: Rank::Primary }).collect(),
-            managers: Vec::new(),
-            marks: Marks::default(),
+            owners: ranked(owners),
+            managers: ranked(managers),
+            marks: self.marks.get(word(1)).copied().unwrap_or_default(),
+        }
+    }
+
+    fn address_changed(&self, entry: &EntryRef, attribute: &str, old: &str) -> Change {
+        let name = AttributeName::new(attribute);
+        let new = self.known(entry).and_then(|profile| profile.attributes.get(&name)).cloned();
+        let old = old.split(',').filter(|old| *old != "-").map(str::to_owned).collect();
+        Change::AttributesChanged {
+            attributes: vec![AttributeChange { name, old, new: new.unwrap_or_default() }],
         }
     }
 }
@@ -201,9 +263,18 @@ impl People for Company {
     }
 
     fn members(&self, group: EntryId, limit: usize) -> Result<Vec<EntryRef>, Infallible> {
-        let members = self.members.get(&group).map_or(&[][..], Vec::as_slice);
-        Ok(members.iter().take(limit).map(|member| self.entry(member)).collect())
+        let account = self.profiles.get(&group).and_then(|group| group.account.as_deref());
+        let members = account.map(|account| self.members_of(account)).unwrap_or_default();
+        Ok(members.into_iter().take(limit).collect())
     }
+
+    fn mail(&self, attributes: &MirroredAttributes) -> Vec<String> {
+        mail(attributes)
+    }
+}
+
+fn mail(attributes: &MirroredAttributes) -> Vec<String> {
+    MAIL.iter().filter_map(|name| attributes.get(&AttributeName::new(name))).flatten().cloned().collect()
 }
 
 fn kind(word: &str) -> EntryKind {
@@ -218,7 +289,7 @@ fn kind(word: &str) -> EntryKind {
 
 /// The boxes that are ticked, separated by spaces; also `to=`, `cc=`, `all-changes`, `limit=`,
 /// `disabled-too`, `domains=`.
-pub(super) fn options(words: &str) -> Options {
+pub(crate) fn options(words: &str) -> Options {
     let mut options = Options {
         logged_in_users: false,
         owner: false,

@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 
 use super::{
     notification::{Ground, Notification, Recipient, Role, Skipped, Via, WhyNot},
-    options::Options,
+    options::{Copies, Options},
     reason::Reason,
     recipients::{Resolver, Told, Untold},
     table::{self, Fires},
 };
 use crate::{
     change::{
-        event::{ChangeSet, ChangeSetId, EventId},
+        event::{Change, ChangeEvent, ChangeSet, ChangeSetId, EventId},
         resolve::{Identity, identity},
     },
     directory::{entry::EntryRef, mail_address::MailAddress, mirror::People},
@@ -28,7 +28,10 @@ pub struct Decision {
 
 /// Decides who is told of `set`, at the addresses that `people` knows now.
 pub fn decide<P: People>(set: &ChangeSet, options: &Options, people: &P) -> Result<Decision, P::Error> {
-    let mut resolver = Resolver::new(people, options);
+    let Some(seen) = set.events.iter().map(|event| event.seen).max() else {
+        return Ok(Decision { notifications: Vec::new(), skipped: Vec::new() });
+    };
+    let mut resolver = Resolver::new(people, options, seen);
     let mut draft = Draft::new(set.id);
     let mut fired = false;
     for event in &set.events {
@@ -43,7 +46,31 @@ pub fn decide<P: People>(set: &ChangeSet, options: &Options, people: &P) -> Resu
     if table::copies_go_out(fired, options) {
         draft.copy(set, options);
     }
-    Ok(draft.decision)
+    Ok(draft.in_order())
+}
+
+/// Whether To and Cc see an event: of ignored entries, and of what came into scope or left it, only
+/// `all-changes` hears.
+pub fn is_copied(event: &ChangeEvent, options: &Options) -> bool {
+    match options.recipients.copy {
+        Copies::AllChanges => true,
+        Copies::Notifications => !event.marks.ignored && !is_of_scope(&event.change),
+    }
+}
+
+fn is_of_scope(change: &Change) -> bool {
+    match change {
+        Change::ScopeEntered | Change::ScopeLeft => true,
+        Change::MemberAdded { .. }
+        | Change::MemberRemoved { .. }
+        | Change::OwnerAdded { .. }
+        | Change::OwnerRemoved { .. }
+        | Change::ManagerChanged { .. }
+        | Change::ObjectCreated
+        | Change::ObjectDeleted { .. }
+        | Change::ObjectRenamed { .. }
+        | Change::AttributesChanged { .. } => false,
+    }
 }
 
 /// A decision in the making, with what finds a part of it again.
@@ -117,21 +144,22 @@ impl Draft {
 
     /// The options that concern the change set as a whole: To and Cc.
     fn copy(&mut self, set: &ChangeSet, options: &Options) {
+        let copied = set.events.iter().filter(|event| is_copied(event, options));
+        let events: Vec<_> = copied.map(|event| event.id).collect();
         for option in table::on(options) {
             let Fires::OnChangeSets = option.fires else { continue };
             for address in &options.recipients.to {
-                self.copy_to(set, option.reason, address, Role::To);
+                self.copy_to(&events, option.reason, address, Role::To);
             }
             for address in &options.recipients.cc {
-                self.copy_to(set, option.reason, address, Role::Cc);
+                self.copy_to(&events, option.reason, address, Role::Cc);
             }
         }
     }
 
-    /// A listed address has a reason to see the whole change set. One that is also told by role keeps its
-    /// own mail and gets no second one.
-    fn copy_to(&mut self, set: &ChangeSet, reason: Reason, address: &MailAddress, role: Role) {
-        let events: Vec<_> = set.events.iter().map(|event| event.id).collect();
+    /// A listed address has a reason to see all that is copied, `events`. One that is also told by role keeps
+    /// its own mail and gets no second one.
+    fn copy_to(&mut self, events: &[EventId], reason: Reason, address: &MailAddress, role: Role) {
         let index = self.notification(address, || Recipient {
             address: address.clone(),
             entry: None,
@@ -143,8 +171,17 @@ impl Draft {
         if notification.grounds.iter().any(|ground| ground.reason == reason) {
             return;
         }
-        notification.events.clone_from(&events);
-        notification.grounds.push(Ground { events, ..ground(reason, None, Via::Directly) });
+        notification.events = events.to_vec();
+        notification.grounds.push(Ground { events: events.to_vec(), ..ground(reason, None, Via::Directly) });
+    }
+
+    /// The grounds of each notification in the order of the page of options.
+    fn in_order(mut self) -> Decision {
+        let place = |reason| table::OPTIONS.iter().position(|option| option.reason == reason);
+        for notification in &mut self.decision.notifications {
+            notification.grounds.sort_by_key(|ground| place(ground.reason));
+        }
+        self.decision
     }
 
     /// Where the notification to this address is, as it stands or new.
@@ -173,5 +210,9 @@ fn push_once(events: &mut Vec<EventId>, event: EventId) {
     }
 }
 
+#[cfg(test)]
+mod oracle;
+#[cfg(test)]
+mod properties;
 #[cfg(test)]
 mod tests;

@@ -99,6 +99,8 @@ pub enum WhyNot {
     OutOfScope,
     /// The account is disabled.
     Disabled,
+    /// The account had expired when the change was seen.
+    Expired,
     /// `do_not_notify_filter` matches.
     DoNotNotify,
     /// There is a `pilot_filter`, and it does not match.
@@ -146,6 +148,7 @@ impl WhyNot {
             Self::Deleted => "deleted",
             Self::OutOfScope => "out-of-scope",
             Self::Disabled => "disabled",
+            Self::Expired => "expired",
             Self::DoNotNotify => "do-not-notify",
             Self::NotInPilot => "not-in-pilot",
             Self::NoAddress => "no-address",

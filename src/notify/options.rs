@@ -28,7 +28,7 @@ pub struct Options {
     pub digest_window: Duration,
     /// A group recipient of more people than this is not expanded.
     pub group_expansion_limit: usize,
-    /// Write to disabled accounts too.
+    /// Write to disabled and expired accounts too.
     pub notify_disabled_accounts: bool,
     /// Lower-case; empty: all domains.
     pub recipient_domains: BTreeSet<String>,

@@ -1,10 +1,16 @@
 //! From "the owners" to people with addresses: who can be told, and what becomes of groups.
 
+mod expand;
+mod former;
+
 use std::{
-    collections::{BTreeMap, BTreeSet, VecDeque},
+    collections::{BTreeMap, BTreeSet},
     rc::Rc,
 };
 
+use jiff::Timestamp;
+
+use self::expand::Crowd;
 use super::{
     notification::{Via, WhyNot},
     options::Options,
@@ -50,27 +56,39 @@ pub(super) struct Untold {
 pub(super) struct Resolver<'a, P> {
     people: &'a P,
     options: &'a Options,
+    /// When the change set was seen: an account that had expired by then is not written to.
+    seen: Timestamp,
     known: BTreeMap<EntryId, Rc<Resolved>>,
 }
 
 impl<'a, P: People> Resolver<'a, P> {
-    pub fn new(people: &'a P, options: &'a Options) -> Self {
-        Self { people, options, known: BTreeMap::new() }
+    pub fn new(people: &'a P, options: &'a Options, seen: Timestamp) -> Self {
+        Self { people, options, seen, known: BTreeMap::new() }
     }
 
     /// Those whom a rule tells of an event.
     pub fn tell(&mut self, tells: Tells, event: &ChangeEvent) -> Result<Vec<Rc<Resolved>>, P::Error> {
-        match tells {
+        let mut resolved = match tells {
             Tells::Actor => match &event.actor {
-                Actor::Known(actor) => Ok(vec![self.resolve(actor)?]),
-                Actor::Unknown => Ok(Vec::new()),
+                Actor::Known(actor) => vec![self.alone(actor)?],
+                Actor::Unknown => Vec::new(),
             },
-            Tells::Managers => event.managers.iter().map(|manager| self.resolve(&manager.entry)).collect(),
-            Tells::Object => Ok(vec![self.resolve(&event.entry)?]),
-            Tells::Owners => event.owners.iter().map(|owner| self.resolve(&owner.entry)).collect(),
-            Tells::Member => event.change.subject().into_iter().map(|member| self.resolve(member)).collect(),
-            Tells::Members => self.members(event),
-        }
+            Tells::Managers => self.each(event.managers.iter().map(|manager| &manager.entry))?,
+            Tells::Object => vec![self.alone(&event.entry)?],
+            Tells::Owners => self.each(event.owners.iter().map(|owner| &owner.entry))?,
+            Tells::Member => self.each(event.change.subject().into_iter())?,
+            Tells::Members => self.members(event)?,
+        };
+        let former = self.at_former_address(event, &resolved)?;
+        resolved.extend(former.map(Rc::new));
+        Ok(resolved)
+    }
+
+    fn each<'e>(
+        &mut self,
+        entries: impl Iterator<Item = &'e EntryRef>,
+    ) -> Result<Vec<Rc<Resolved>>, P::Error> {
+        entries.map(|entry| self.resolve(entry)).collect()
     }
 
     /// The members of a group; those of one that is gone as they were, limited like those of any other.
@@ -82,15 +100,23 @@ impl<'a, P: People> Resolver<'a, P> {
         if usize::try_from(*last_member_count).map_or(true, |count| count > limit) {
             return Ok(vec![Rc::new(Resolved::untold(&event.entry, WhyNot::OverLimit))]);
         }
-        let resolved =
-            last_members.iter().map(|member| self.resolve(member)).collect::<Result<Vec<_>, _>>()?;
-        let people: BTreeSet<_> = resolved.iter().flat_map(|resolved| resolved.people()).collect();
-        if people.len() > limit {
-            return Ok(vec![Rc::new(Resolved::untold(&event.entry, WhyNot::OverLimit))]);
+        let mut resolved = Vec::new();
+        let mut people = BTreeSet::new();
+        for member in last_members {
+            let member = self.resolve(member)?;
+            people.extend(member.people());
+            if people.len() > limit {
+                return Ok(vec![Rc::new(Resolved::untold(&event.entry, WhyNot::OverLimit))]);
+            }
+            resolved.push(member);
+        }
+        if resolved.iter().all(|member| member.told.is_empty()) {
+            resolved.push(Rc::new(Resolved::untold(&event.entry, WhyNot::NobodyToTell)));
         }
         Ok(resolved)
     }
 
+    /// One person; a group stands for its people.
     fn resolve(&mut self, entry: &EntryRef) -> Result<Rc<Resolved>, P::Error> {
         let Some(id) = entry.id else {
             return Ok(Rc::new(Resolved::untold(entry, WhyNot::OutOfScope)));
@@ -105,6 +131,18 @@ impl<'a, P: People> Resolver<'a, P> {
         });
         self.known.insert(id, Rc::clone(&resolved));
         Ok(resolved)
+    }
+
+    /// The entry itself and nobody for it: not everybody in a group has done what the group's account did.
+    fn alone(&mut self, entry: &EntryRef) -> Result<Rc<Resolved>, P::Error> {
+        if entry.kind != Some(EntryKind::Group) {
+            return self.resolve(entry);
+        }
+        let profile = entry.id.map(|id| self.people.profile(id)).transpose()?.flatten();
+        Ok(Rc::new(match profile {
+            None => Resolved::untold(entry, missing(entry)),
+            Some(profile) => self.person(&profile, Via::Directly),
+        }))
     }
 
     fn person(&self, profile: &Profile, via: Via) -> Resolved {
@@ -123,19 +161,26 @@ impl<'a, P: People> Resolver<'a, P> {
         if group.do_not_notify {
             return Ok(Resolved::untold(&group.entry, WhyNot::DoNotNotify));
         }
-        let Some(members) = self.expand(id)? else {
+        let Some(crowd) = self.expand(id)? else {
             return Ok(self.in_place_of_members(group, WhyNot::OverLimit));
         };
-        let mut resolved = Resolved::default();
-        for member in members {
-            let via = Via::Group(group.entry.clone());
-            match member.id.map(|id| self.people.profile(id)).transpose()?.flatten() {
-                Some(profile) => resolved.add(self.person(&profile, via)),
-                None => resolved.untold.push(Untold { why: missing(&member), who: member, via }),
-            }
-        }
+        let mut resolved = self.crowd(crowd, &Via::Group(group.entry.clone()))?;
         if resolved.told.is_empty() {
             resolved.add(self.in_place_of_members(group, WhyNot::NobodyToTell));
+        }
+        Ok(resolved)
+    }
+
+    fn crowd(&self, crowd: Crowd, via: &Via) -> Result<Resolved, P::Error> {
+        let mut resolved = Resolved::default();
+        for member in crowd.people {
+            match member.id.map(|id| self.people.profile(id)).transpose()?.flatten() {
+                Some(profile) => resolved.add(self.person(&profile, via.clone())),
+                None => resolved.add_untold(missing(&member), member, via),
+            }
+        }
+        for (group, why) in crowd.closed {
+            resolved.add_untold(why, group, via);
         }
         Ok(resolved)
     }
@@ -147,68 +192,37 @@ impl<'a, P: People> Resolver<'a, P> {
         self.person(group, Via::InPlaceOfMembers(why))
     }
 
-    /// Everybody in a group and the groups in it, each once. `None`: more than the limit, of people or of
-    /// groups within the group.
-    fn expand(&self, group: EntryId) -> Result<Option<Vec<EntryRef>>, P::Error> {
-        let limit = self.options.group_expansion_limit;
-        let mut people = Vec::new();
-        let mut seen = BTreeSet::new();
-        let mut groups = BTreeSet::from([group]);
-        let mut ahead = VecDeque::from([group]);
-        while let Some(group) = ahead.pop_front() {
-            let members = self.people.members(group, limit.saturating_add(1))?;
-            if members.len() > limit {
-                return Ok(None);
-            }
-            for member in members {
-                match (member.kind, member.id) {
-                    (Some(EntryKind::Group), Some(id)) => {
-                        if groups.insert(id) {
-                            ahead.push_back(id);
-                        }
-                    }
-                    (
-                        Some(EntryKind::Group | EntryKind::User | EntryKind::Contact | EntryKind::Container)
-                        | None,
-                        _,
-                    ) => {
-                        if seen.insert(identity(&member)) {
-                            people.push(member);
-                        }
-                    }
-                }
-            }
-            if people.len() > limit || groups.len() > limit.saturating_add(1) {
-                return Ok(None);
-            }
-        }
-        Ok(Some(people))
-    }
-
     /// Where a person, or a group by itself, can be written to.
     fn address(&self, profile: &Profile) -> Result<MailAddress, WhyNot> {
-        if profile.disabled && !self.options.notify_disabled_accounts {
-            return Err(WhyNot::Disabled);
+        match self.barred(profile) {
+            Some(why) => Err(why),
+            None => self.usable(&profile.mail),
         }
-        if profile.do_not_notify {
-            return Err(WhyNot::DoNotNotify);
-        }
-        if !profile.in_pilot {
-            return Err(WhyNot::NotInPilot);
-        }
-        // Of several values the first as read: which one the person reads, nobody can know.
-        let first = profile.mail.first().ok_or(WhyNot::NoAddress)?;
+    }
+
+    /// Why an entry is not written to, whatever its address.
+    fn barred(&self, profile: &Profile) -> Option<WhyNot> {
+        let accounts_must_work = !self.options.notify_disabled_accounts;
+        let expired = profile.expires.is_some_and(|expires| expires <= self.seen);
+        [
+            (profile.disabled && accounts_must_work, WhyNot::Disabled),
+            (expired && accounts_must_work, WhyNot::Expired),
+            (profile.do_not_notify, WhyNot::DoNotNotify),
+            (!profile.in_pilot, WhyNot::NotInPilot),
+        ]
+        .into_iter()
+        .find_map(|(is_so, why)| is_so.then_some(why))
+    }
+
+    /// Of several values the first as read: which one the person reads, nobody can know.
+    fn usable(&self, mail: &[String]) -> Result<MailAddress, WhyNot> {
+        let first = mail.first().ok_or(WhyNot::NoAddress)?;
         let address: MailAddress = first.parse().map_err(|_| WhyNot::InvalidAddress)?;
-        if !self.is_allowed(&address) {
+        let domains = &self.options.recipient_domains;
+        if !domains.is_empty() && !domains.contains(address.domain()) {
             return Err(WhyNot::DomainNotAllowed);
         }
         Ok(address)
-    }
-
-    fn is_allowed(&self, address: &MailAddress) -> bool {
-        let domains = &self.options.recipient_domains;
-        let domain = address.as_str().rsplit_once('@').map(|(_, domain)| domain.to_lowercase());
-        domains.is_empty() || domain.is_some_and(|domain| domains.contains(&domain))
     }
 }
 
@@ -228,6 +242,10 @@ impl Resolved {
     fn add(&mut self, other: Self) {
         self.told.extend(other.told);
         self.untold.extend(other.untold);
+    }
+
+    fn add_untold(&mut self, why: WhyNot, who: EntryRef, via: &Via) {
+        self.untold.push(Untold { who, via: via.clone(), why });
     }
 }
 

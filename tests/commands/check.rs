@@ -43,6 +43,9 @@ async fn a_healthy_site_passes_and_shows_what_was_found() {
             "option on",
             "owner: ",
             "recipients: ",
+            "copies",
+            "1 To, 0 Cc: of all changes",
+            "schema.disabled_filter = (pwdaccountlockedtime=000001010000Z): these are disabled",
             "mail",
             &format!("127.0.0.1:{}", smtp.port()),
             "greeting",
@@ -290,6 +293,19 @@ async fn a_configuration_that_tells_nobody() {
             "nobody to alert",
             |site, _, _| site.without("recipients.to"),
             &["EHLO", "PROBLEM", "neither alerts.to nor recipients.to", "set recipients.to", "1 problem"],
+        ),
+        Wrong::new(
+            "no group is public",
+            |site, _, _| site.with("notify.public_group_owner", "true"),
+            &[
+                "option on",
+                "public_group_owner: ",
+                "EHLO",
+                "PROBLEM",
+                "public_group_filter is empty",
+                "set schema.public_group_filter",
+                "1 problem",
+            ],
         ),
     ];
     for case in cases {

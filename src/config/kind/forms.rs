@@ -103,10 +103,10 @@ pub fn domain(text: &str) -> Result<String, Misfit> {
         return Err("must be the part behind the @ alone, such as \"acme.example\"".into());
     }
     plain(text)?;
-    if text.is_empty() || text.contains(char::is_whitespace) {
-        return Err("is no mail domain: write one such as \"acme.example\"".into());
-    }
-    Ok(text.to_lowercase())
+    // In the form in which the domains of addresses are compared with it.
+    let address: Result<MailAddress, _> = format!("postmaster@{text}").parse();
+    let address = address.map_err(|_| "is no mail domain: write one such as \"acme.example\"")?;
+    Ok(address.domain().to_owned())
 }
 
 pub fn host(text: &str) -> Result<Option<Typed>, Misfit> {

@@ -118,3 +118,50 @@ fn managed_by_is_the_same_or_its_own() {
         assert!(said.iter().any(|sentence| sentence.ends_with(conflict)), "{said:?}");
     }
 }
+
+#[test]
+fn member_of_is_asked_for_only_where_the_groups_can_be_looked_at() {
+    let filter = "(memberOf=cn=pilot,dc=acme,dc=example)";
+    for key in ["user_filter", "group_filter", "contact_filter", "public_group_filter", "ignore_filter"] {
+        let sentence = format!(
+            "schema.{key}: names memberOf, and no server reports when that changes: it can be asked for in \
+             schema.do_not_notify_filter, schema.disabled_filter and notify.pilot_filter, for which the groups \
+             themselves are looked at"
+        );
+        check(&format!("schema.{key} = '(&(cn=a)(!{filter}))'"), &[&sentence]);
+    }
+    for key in ["schema.do_not_notify_filter", "schema.disabled_filter", "notify.pilot_filter"] {
+        check(&format!("{key} = '{filter}'"), &[]);
+    }
+}
+
+#[test]
+fn filters_that_cannot_be_evaluated_are_refused() {
+    for key in [
+        "schema.public_group_filter",
+        "schema.do_not_notify_filter",
+        "schema.ignore_filter",
+        "schema.disabled_filter",
+        "notify.pilot_filter",
+    ] {
+        check(
+            &format!("{key} = '(memberOf:1.2.840.113556.1.4.1941:=cn=a)'"),
+            &[&format!(
+                "{key}: is not a filter: of all extensible matches only 1.2.840.113556.1.4.803 and \
+                 1.2.840.113556.1.4.804 are known at byte 9"
+            )],
+        );
+        check(
+            &format!("{key} = '(userPassword=*)'"),
+            &[&format!("{key}: is not a filter: userPassword holds secrets and is never read at byte 1")],
+        );
+        check(&format!("{key} = ''"), &[]);
+    }
+}
+
+#[test]
+fn domains_are_compared_as_those_of_addresses() {
+    let store = super::load_acme("notify.recipient_domains = ['Bücher.example', 'ACME.example']", &[]);
+    let domains: Vec<_> = store.notify.recipient_domains.into_iter().collect();
+    assert_eq!(domains, ["acme.example", "xn--bcher-kva.example"]);
+}

@@ -116,6 +116,10 @@ fn a_value_out_of_its_range_says_the_range() {
         &["notify.recipient_domains: entry 1 must be the part behind the @ alone, such as \"acme.example\""],
     );
     check(
+        "notify.recipient_domains = ['acme.example', 'acme example']",
+        &["notify.recipient_domains: entry 2 is no mail domain: write one such as \"acme.example\""],
+    );
+    check(
         "smtp.server = 'smtp://mail:25'",
         &[
             "smtp.server: must be the name or address of a host alone, without scheme and port: write for example \

@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use super::{Assertion, Node, Substrings, Test, Values, integer_of, name_of};
+use super::{Assertion, Node, Substrings, Test, Values, integer_of, is_integer, name_of};
 use crate::directory::{attribute::AttributeName, text};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,6 +84,11 @@ fn equal(name: &AttributeName, value: &[u8], assertion: &Assertion) -> bool {
         && let Some(key) = std::str::from_utf8(value).ok().and_then(|value| name_of(name, value))
     {
         return Some(key) == assertion.name;
+    }
+    if is_integer(name)
+        && let (Some(value), Some(asserted)) = (integer_of(value), assertion.integer)
+    {
+        return value == asserted;
     }
     match &assertion.folded {
         Some(folded) => text::folds_to(value, folded),

@@ -11,6 +11,7 @@ fn anna() -> Vec<(&'static str, Vec<&'static [u8]>)> {
         ("objectclass", vec![b"top", b"inetOrgPerson"]),
         ("cn", vec![b"Anna  de Vries", "Änne".as_bytes()]),
         ("uidnumber", vec![b"1000"]),
+        ("employeenumber", vec![b"007"]),
         ("grouptype", vec![b"-2147483646"]),
         ("useraccountcontrol", vec![b"514"]),
         ("manager", vec![b"cn=Doe\\, John,ou=People,dc=acme"]),
@@ -100,6 +101,19 @@ fn order_is_numeric_where_both_are_numbers() {
 }
 
 #[test]
+fn integers_are_numbers_where_the_schema_says_so() {
+    check("(uidNumber=1000)", true);
+    check("(uidNumber=01000)", true);
+    check("(uidNumber=+1000)", true);
+    check("(uidNumber=1001)", false);
+    check("(uidNumber;x-a=01000)", false);
+    check("(userAccountControl= 514 )", true);
+    check("(employeeNumber=7)", false);
+    check("(employeeNumber=007)", true);
+    check("(uidNumber=thousand)", false);
+}
+
+#[test]
 fn bit_rules() {
     check("(userAccountControl:1.2.840.113556.1.4.803:=2)", true);
     check("(userAccountControl:1.2.840.113556.1.4.803:=514)", true);
@@ -127,6 +141,29 @@ fn l17_a_unique_member_compares_without_its_uid() {
     check("(uniqueMember=CN=a, dc=acme)", true);
     check("(uniqueMember=cn=a,dc=acme#'11'B)", true);
     check("(uniqueMember=cn=b,dc=acme)", false);
+}
+
+#[test]
+fn member_of_is_what_the_groups_say() {
+    let attributes: MirroredAttributes = [("cn", "anna"), ("memberof", "cn=stale,dc=acme")]
+        .map(|(name, value)| (AttributeName::new(name), vec![value.to_owned()]))
+        .into();
+    let groups = ["cn=Pilot,ou=Groups,dc=acme", "cn=Doe\\, John,dc=acme"].map(|dn| Dn::parse(dn).unwrap());
+    let check = |text: &str, groups: &[Dn], expected: bool| {
+        let filter = filter(text);
+        assert!(filter.reads_groups(), "{text}");
+        assert_eq!(filter.matches(&WithGroups { attributes: &attributes, groups }), expected, "{text}");
+    };
+    check("(memberOf=cn=pilot, OU=groups,DC=acme)", &groups, true);
+    check("(memberOf=cn=\\22doe, john\\22,dc=acme)", &groups, true);
+    check("(memberOf=cn=other,dc=acme)", &groups, false);
+    check("(memberOf=cn=stale,dc=acme)", &groups, false);
+    check("(memberOf=cn=pilot*)", &groups, true);
+    check("(&(cn=ANNA)(!(memberOf=cn=other,dc=acme)))", &groups, true);
+    check("(memberOf=*)", &groups, true);
+    check("(memberOf=*)", &[], false);
+    check("(!(memberOf=cn=pilot,ou=groups,dc=acme))", &[], true);
+    assert!(!filter("(&(cn=a)(member=cn=b))").reads_groups());
 }
 
 #[test]

@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::directory::filter::WithGroups;
 
 fn schema() -> Schema {
     Schema::new(SchemaSettings::openldap()).expect("the defaults are valid")
@@ -327,6 +328,10 @@ fn what_is_asked_for() {
             "department",
             "telephonenumber",
             "pwdaccountlockedtime",
+            "accountexpires",
+            "krbprincipalexpiration",
+            "pwdendtime",
+            "shadowexpire",
         ]
     );
     assert!(schema.watched().contains(&name("TITLE")) && !schema.watched().contains(&name("cn")));
@@ -384,5 +389,41 @@ proptest! {
         let shown = schema.display_name(&dn("cn=a"), &entry.attributes);
         prop_assert!(!shown.chars().any(char::is_control));
         prop_assert!(entry.links.is_sorted_by(|a, b| (a.role, a.key) < (b.role, b.key)));
+    }
+}
+
+#[test]
+fn groups_are_links_and_no_attribute_to_ask_for() {
+    let filter = |text: &str| Some(Filter::parse(text).expect("a filter"));
+    let settings = SchemaSettings {
+        do_not_notify_filter: filter("(|(memberOf=cn=x)(title=robot))"),
+        pilot_filter: filter("(&(memberOf=cn=pilot)(employeeType=staff))"),
+        ..SchemaSettings::openldap()
+    };
+    let schema = Schema::new(settings).expect("valid");
+    assert!(schema.reads_groups());
+    let requested = schema.requested_attributes();
+    assert!(requested.contains(&name("employeeType")) && !requested.contains(&name("memberOf")));
+    let entry = map(&schema, &[USER, ("memberOf", &["cn=pilot"]), ("employeeType", &["staff"])]);
+    assert!(!entry.attributes.contains_key(&name("memberOf")));
+
+    let groups = [dn("cn=pilot")];
+    let with = |groups| WithGroups { attributes: &entry.attributes, groups };
+    assert!(schema.in_pilot(&with(&groups)) && !schema.in_pilot(&with(&[])));
+    assert!(!schema.do_not_notify(&with(&groups)) && schema.do_not_notify(&with(&[dn("CN=X")])));
+
+    let plain = Schema::new(SchemaSettings::openldap()).expect("valid");
+    assert!(!plain.reads_groups());
+    for (key, settings) in [
+        (
+            "user_filter",
+            SchemaSettings { user_filter: filter("(memberOf=cn=x)"), ..SchemaSettings::openldap() },
+        ),
+        (
+            "ignore_filter",
+            SchemaSettings { ignore_filter: filter("(!(memberOf=cn=x))"), ..SchemaSettings::openldap() },
+        ),
+    ] {
+        assert_eq!(Schema::new(settings).expect_err(key), SchemaError::MemberOf { key });
     }
 }

@@ -1,16 +1,11 @@
-//! The table of options as tests: no server, no clock.
-
-use proptest::prelude::*;
+//! Decisions in a small company: no server, no clock.
 
 use super::*;
-use crate::{
-    change::event::Change,
-    directory::entry::EntryKind,
-    notify::{
-        company::{Company, options, random::case},
-        options::Copies,
-    },
-};
+use crate::notify::company::{Company, options};
+
+mod groups;
+mod people;
+mod table;
 
 const COMPANY: &str = "
     user anna
@@ -22,7 +17,7 @@ const COMPANY: &str = "
     user gina
     user hugo    mail=hugo@elsewhere.example
     user ian     mail=carla@acme.example
-    user quit    gone
+    user quit    gone managers=carla
     user ghost   never-read
     contact ken
     group finance     owners=carla members=anna,bert
@@ -48,6 +43,28 @@ const COMPANY: &str = "
     group odd         owners=eve,frank,hugo,quit,ghost
     group shared      owners=carla,ian
     group holding     members=auditors,anna
+    user lars    managers=carla
+    contact kim  managers=carla,dora
+    user mia     mail=mia@new.example
+    user nils    mail=- managers=hugo
+    user otto    expired
+    user petra   do-not-notify
+    user rosa    not-in-pilot
+    user jürgen  mail=jürgen@bücher.example
+    group open        owners=carla members=anna public
+    group private     owners=carla members=anna,bert ignored public
+    user nobody       managers=carla ignored
+    group hush        members=anna,bert mail=hush@acme.example do-not-notify
+    group layered     members=hush,gina
+    group hushed      owners=hush
+    group layers      owners=layered
+    group outsiders   members=rosa mail=outsiders@acme.example not-in-pilot
+    group insiders    members=rosa mail=insiders@acme.example
+    group piloted     owners=outsiders,insiders,rosa,anna
+    group spilled     members=anna,rosa not-in-pilot
+    group spilling    owners=spilled
+    user twin         mail=anna@acme.example managers=board
+    user vera         managers=mailing,gina
     container sales
 ";
 
@@ -95,62 +112,17 @@ fn way(via: &Via) -> String {
 }
 
 #[test]
-fn the_table_of_options() {
-    // option            fires on                               told
-    // -- Notify owner (of groups): every event on a group; primary and additional owners, before ∪ after
-    check("owner", "member-added finance bert", &["carla: owner"]);
-    check("owner", "member-removed finance bert", &["carla: owner"]);
-    check("owner", "member-removed finance quit because-deleted", &["carla: owner"]);
-    check("owner", "owner-added finance anna", &["carla: owner", "anna: owner"]);
-    check("owner", "owner-removed finance anna", &["carla: owner", "anna: owner"]);
-    check("owner", "object-created finance", &["carla: owner"]);
-    check("owner", "object-deleted finance", &["carla: owner"]);
-    check("owner", "object-renamed finance", &["carla: owner"]);
-    check("owner", "attributes-changed finance", &["carla: owner"]);
-    check("owner", "attributes-changed controlling", &["carla: owner", "Dora: owner"]);
-    check("owner", "member-added orphan bert", &[]);
-    check("owner", "manager-added bert carla", &[]);
-    check("owner", "object-created anna", &[]);
-    check("owner", "object-deleted anna", &[]);
-    check("owner", "attributes-changed ken", &[]);
-    check("owner", "object-renamed sales", &[]);
-    // -- Notify newly added group members on addition: member-added; the member
-    check("added_members", "member-added finance bert", &["bert: added_members"]);
-    check("added_members", "member-added finance ken", &["ken: added_members"]);
-    check("added_members", "member-removed finance bert", &[]);
-    check("added_members", "owner-added finance bert", &[]);
-    check("added_members", "object-created finance", &[]);
-    check("added_members", "attributes-changed bert", &[]);
-    // -- Notify removed group member on removal: member-removed, a group's object-deleted; the member(s)
-    check("removed_members", "member-removed finance bert", &["bert: removed_members"]);
-    check("removed_members", "member-added finance bert", &[]);
-    check("removed_members", "owner-removed finance bert", &[]);
-    check("removed_members", "object-deleted finance", &["anna: removed_members", "bert: removed_members"]);
-    check("removed_members", "object-deleted hollow", &[]);
-    check("removed_members", "object-deleted bert", &[]);
-    // -- Recipients: To and CC: each change set in which at least one option fired; the listed addresses
-    let listed = "to=audit@acme.example,boss@acme.example cc=desk@acme.example";
-    check(
-        &format!("owner {listed}"),
-        "member-added finance bert",
-        &["carla: owner", "audit (To): recipients", "boss (To): recipients", "desk (Cc): recipients"],
-    );
-    check(&format!("owner {listed}"), "attributes-changed bert", &[]);
-    check(listed, "member-added finance bert", &[]);
-    check(
-        &format!("all-changes {listed}"),
-        "object-renamed sales",
-        &["audit (To): recipients", "boss (To): recipients", "desk (Cc): recipients"],
-    );
-    check("all-changes", "object-renamed sales", &[]);
-    // -- all off
-    check("", "member-added finance bert; object-deleted finance", &[]);
-}
-
-#[test]
 fn fired_means_that_the_event_matches_even_if_nobody_could_be_told() {
     check("owner to=audit@acme.example", "object-created orphan", &["audit (To): recipients"]);
-    check("removed_members to=audit@acme.example", "object-deleted hollow", &["audit (To): recipients"]);
+    check(
+        "removed_members to=audit@acme.example",
+        "object-deleted hollow",
+        &["audit (To): recipients", "- hollow: removed_members, nobody-to-tell"],
+    );
+    check("manager to=audit@acme.example", "object-created anna", &["audit (To): recipients"]);
+    check("object_modified to=audit@acme.example", "object-created anna", &[]);
+    check("logged_in_users to=audit@acme.example", "object-created anna", &[]);
+    check("public_group_owner to=audit@acme.example", "member-added finance anna", &[]);
     check(
         "added_members to=audit@acme.example",
         "member-added finance frank",
@@ -194,6 +166,67 @@ fn m05_persons_with_one_address_are_one_recipient() {
 }
 
 #[test]
+fn m05_the_actor_who_is_owner_manager_member_and_listed_gets_one_mail() {
+    check(
+        "logged_in_users owner object_modified public_group_owner added_members removed_members \
+         to=carla@acme.example",
+        "member-added open carla by=carla",
+        &[
+            "carla: logged_in_users, owner, public_group_owner, added_members, recipients",
+            "anna: object_modified via open",
+        ],
+    );
+    check(
+        "logged_in_users manager object_modified cc=lars@acme.example",
+        "attributes-changed lars by=lars; manager-removed lars carla by=carla",
+        &[
+            "lars [1, 2]: logged_in_users, object_modified, recipients",
+            "carla [1, 2]: logged_in_users, manager",
+        ],
+    );
+}
+
+#[test]
+fn the_reasons_stand_in_the_order_of_the_page() {
+    check(
+        "owner added_members removed_members",
+        "member-removed shared bert; member-added finance bert; attributes-changed odd",
+        &[
+            "carla [1, 2]: owner, owner",
+            "bert [1, 2]: added_members, removed_members",
+            "hugo@elsewhere.example [3]: owner",
+            "- eve [3]: owner, disabled",
+            "- frank [3]: owner, no-address",
+            "- quit [3]: owner, deleted",
+            "- ghost [3]: owner, out-of-scope",
+        ],
+    );
+}
+
+#[test]
+fn of_ignored_entries_and_of_scope_only_all_changes_hears() {
+    let every = "logged_in_users owner manager object_modified public_group_owner added_members \
+                 removed_members to=audit@acme.example";
+    check(every, "member-added private gina by=gina", &[]);
+    check(every, "object-deleted private; attributes-changed nobody by=gina", &[]);
+    check(every, "scope-entered finance by=gina; scope-left anna by=gina", &[]);
+    check(&format!("{every} all-changes"), "member-added private gina by=gina", &["audit (To): recipients"]);
+    check(&format!("{every} all-changes"), "scope-left anna", &["audit (To): recipients"]);
+    let mixed = "member-added private anna; scope-left nobody; member-added finance gina; scope-entered lars; \
+                 object-renamed sales";
+    check(
+        "added_members to=audit@acme.example,gina@acme.example",
+        mixed,
+        &["gina [3, 5]: added_members, recipients", "audit (To) [3, 5]: recipients"],
+    );
+    check(
+        "added_members all-changes to=audit@acme.example,gina@acme.example",
+        mixed,
+        &["gina [1, 2, 3, 4, 5]: added_members, recipients", "audit (To) [1, 2, 3, 4, 5]: recipients"],
+    );
+}
+
+#[test]
 fn an_address_listed_twice_gets_one_copy() {
     check(
         "all-changes to=audit@acme.example,AUDIT@acme.example cc=audit@acme.example",
@@ -212,157 +245,6 @@ fn a_listed_address_that_is_told_by_role_sees_the_whole_change_set() {
 }
 
 #[test]
-fn m08_addresses_that_are_missing_or_not_allowed_are_recorded() {
-    check(
-        "owner domains=acme.example",
-        "member-added odd bert",
-        &[
-            "- eve: owner, disabled",
-            "- frank: owner, no-address",
-            "- hugo: owner, domain-not-allowed",
-            "- quit: owner, deleted",
-            "- ghost: owner, out-of-scope",
-        ],
-    );
-    check("owner domains=acme.example", "member-added controlling bert", &["carla: owner", "Dora: owner"]);
-}
-
-#[test]
-fn m08_of_several_addresses_the_first_as_read() {
-    let company = Company::new(
-        "user bert mail=bert@acme.example,other@acme.example
-         user lena mail=nonsense,lena@acme.example
-         group finance",
-    );
-    let set = company.change_set(0, "member-added finance bert; member-added finance lena");
-    let decision = decide(&set, &options("added_members"), &company).unwrap();
-    assert_eq!(
-        shown(&set, &decision),
-        ["bert [1]: added_members", "- lena [2]: added_members, invalid-address"],
-    );
-}
-
-#[test]
-fn m09_disabled_and_deleted_people_are_not_written_to() {
-    check(
-        "added_members removed_members",
-        "member-added finance eve; member-removed finance quit because-deleted",
-        &["- eve [1]: added_members, disabled", "- quit [2]: removed_members, deleted"],
-    );
-    check("added_members disabled-too", "member-added finance eve", &["eve: added_members"]);
-}
-
-#[test]
-fn m10_an_owner_that_is_a_group_is_its_people() {
-    check(
-        "owner",
-        "member-added audited anna",
-        &["gina: owner via auditors", "bert: owner via auditors", "- eve: owner via auditors, disabled"],
-    );
-}
-
-#[test]
-fn m10_nested_groups_are_expanded_each_person_once() {
-    check(
-        "owner",
-        "member-added governed anna",
-        &[
-            "Dora: owner via board",
-            "gina: owner via board, owner",
-            "bert: owner via board",
-            "- eve: owner via board, disabled",
-        ],
-    );
-}
-
-#[test]
-fn m10_cycles_are_harmless() {
-    check("owner", "member-added circled gina", &["anna: owner via round", "bert: owner via round"]);
-}
-
-#[test]
-fn m10_an_empty_group_is_recorded() {
-    check("owner", "member-added unowned anna", &["- hollow: owner, nobody-to-tell"]);
-}
-
-#[test]
-fn m10_a_group_of_nobody_who_can_be_told_is_written_to_at_its_own_address() {
-    check(
-        "owner",
-        "member-added mailed anna",
-        &[
-            "mailing: owner in place of members, nobody-to-tell",
-            "- eve: owner via mailing, disabled",
-            "- frank: owner via mailing, no-address",
-        ],
-    );
-    check(
-        "owner",
-        "member-added muted anna",
-        &[
-            "- eve: owner via mute, disabled",
-            "- frank: owner via mute, no-address",
-            "- mute: owner, nobody-to-tell",
-        ],
-    );
-}
-
-#[test]
-fn m10_a_group_over_the_limit_is_written_to_at_its_own_address_or_not_at_all() {
-    check("owner limit=3", "member-added crowded gina", &["crowd: owner in place of members, over-limit"]);
-    check("owner limit=3", "member-added silenced gina", &["- silent: owner, over-limit"]);
-    check(
-        "owner limit=4",
-        "member-added silenced gina",
-        &[
-            "anna: owner via silent",
-            "bert: owner via silent",
-            "carla: owner via silent",
-            "Dora: owner via silent",
-        ],
-    );
-    check(
-        "owner limit=3 domains=elsewhere.example",
-        "member-added crowded gina",
-        &["- crowd: owner, over-limit"],
-    );
-}
-
-#[test]
-fn m10_the_limit_counts_people_of_nested_groups_too() {
-    check("owner limit=3", "member-added governed anna", &["gina: owner", "- board: owner, over-limit"]);
-}
-
-#[test]
-fn a_group_that_becomes_a_member_tells_its_people() {
-    check(
-        "added_members",
-        "member-added finance auditors",
-        &[
-            "gina: added_members via auditors",
-            "bert: added_members via auditors",
-            "- eve: added_members via auditors, disabled",
-        ],
-    );
-}
-
-#[test]
-fn the_last_members_of_a_deleted_group_are_limited_like_any_group() {
-    check(
-        "removed_members",
-        "object-deleted holding",
-        &[
-            "gina: removed_members via auditors",
-            "bert: removed_members via auditors",
-            "anna: removed_members",
-            "- eve: removed_members via auditors, disabled",
-        ],
-    );
-    check("removed_members limit=3", "object-deleted holding", &["- holding: removed_members, over-limit"]);
-    check("removed_members limit=3", "object-deleted silent", &["- silent: removed_members, over-limit"]);
-}
-
-#[test]
 fn m11_who_is_concerned_twice_by_one_event_is_told_once() {
     // bert is an owner through auditors and the member who goes.
     check(
@@ -372,6 +254,45 @@ fn m11_who_is_concerned_twice_by_one_event_is_told_once() {
             "gina: owner via auditors",
             "bert: owner via auditors, removed_members",
             "- eve: owner via auditors, disabled",
+        ],
+    );
+}
+
+#[test]
+fn m11_a_removed_member_and_all_members_of_one_event() {
+    check(
+        "object_modified removed_members",
+        "member-removed finance gina",
+        &["anna: object_modified via finance", "bert: object_modified via finance", "gina: removed_members"],
+    );
+    // Who went and is still in by another way has two reasons and one mail.
+    check(
+        "object_modified removed_members",
+        "member-removed finance bert",
+        &["anna: object_modified via finance", "bert: object_modified via finance, removed_members"],
+    );
+    check(
+        "object_modified removed_members",
+        "object-deleted finance",
+        &["anna: object_modified, removed_members", "bert: object_modified, removed_members"],
+    );
+}
+
+#[test]
+fn m29_events_of_others_do_not_come_along_with_ones_own() {
+    check(
+        "logged_in_users manager object_modified removed_members",
+        "object-deleted quit by=gina; member-removed finance quit because-deleted; \
+         manager-removed kim quit because-deleted; attributes-changed bert",
+        &[
+            "gina [1]: logged_in_users",
+            "carla [1, 3]: manager",
+            "anna [2]: object_modified via finance",
+            "bert [2, 4]: object_modified via finance, object_modified",
+            "Dora [3]: manager",
+            "kim [3]: object_modified",
+            "- quit [2]: removed_members, deleted",
+            "- quit [3]: manager, deleted",
         ],
     );
 }
@@ -397,93 +318,5 @@ fn a_decision_survives_the_way_through_the_database() {
     for skipped in decide(&set, &ticked, &company).unwrap().skipped {
         let json = serde_json::to_string(&skipped).unwrap();
         assert_eq!(serde_json::from_str::<Skipped>(&json).unwrap(), skipped, "{json}");
-    }
-}
-
-/// The table of the document in plain words, written a second time on purpose.
-fn fires(event: &crate::change::event::ChangeEvent, options: &Options) -> bool {
-    let is_group = event.entry.kind == Some(EntryKind::Group);
-    let added = options.added_members && matches!(event.change, Change::MemberAdded { .. });
-    let removed = options.removed_members
-        && matches!(event.change, Change::MemberRemoved { .. } | Change::ObjectDeleted { .. });
-    is_group && (options.owner || added || removed)
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2000))]
-
-    #[test]
-    fn whatever_happens_the_rules_of_all_options_hold((lines, ticked, changes) in case()) {
-        let company = Company::new(&lines);
-        let options = options(&ticked);
-        let set = company.change_set(0, &changes);
-        let decision = decide(&set, &options, &company).unwrap();
-        let fired = set.events.iter().any(|event| fires(event, &options));
-
-        // One notification per recipient.
-        let mut addresses: Vec<_> =
-            decision.notifications.iter().map(|n| n.recipient.key().0).collect();
-        addresses.sort();
-        let all = addresses.len();
-        addresses.dedup();
-        prop_assert_eq!(addresses.len(), all);
-
-        // None without an option that fired.
-        prop_assert!(
-            decision.notifications.is_empty() || fired || options.recipients.copy == Copies::AllChanges
-        );
-        // Every listed address, when one did.
-        let listed = options.recipients.to.iter().chain(&options.recipients.cc);
-        for address in listed {
-            let is_told = addresses.contains(&address.as_str().to_lowercase());
-            let reads_all = fired || options.recipients.copy == Copies::AllChanges;
-            prop_assert!(is_told || !reads_all);
-        }
-
-        for notification in &decision.notifications {
-            prop_assert!(!notification.events.is_empty());
-            prop_assert!(!notification.grounds.is_empty());
-            let place = |id| set.events.iter().position(|event| event.id == id).unwrap();
-            let places: Vec<_> = notification.events.iter().map(|id| place(*id)).collect();
-            prop_assert!(places.is_sorted_by(|a, b| a < b), "in ingest order, each once: {:?}", places);
-            for &event in &notification.events {
-                prop_assert!(!notification.reasons_of(event).is_empty());
-            }
-            for ground in &notification.grounds {
-                prop_assert!(!ground.events.is_empty());
-                prop_assert!(ground.events.iter().all(|event| notification.events.contains(event)));
-                // A member's ground covers events on the member, or on a group that is gone.
-                for &id in &ground.events {
-                    let event = &set.events[place(id)];
-                    match ground.reason {
-                        Reason::AddedMembers | Reason::RemovedMembers => {
-                            let own = match &ground.via { Via::Group(group) => group, _ => ground.who.as_ref().unwrap() };
-                            let concerns = event.change.subject().is_none_or(|subject| subject.id == own.id);
-                            prop_assert!(concerns);
-                        }
-                        Reason::Owner => prop_assert_eq!(event.entry.kind, Some(EntryKind::Group)),
-                        Reason::LoggedInUsers
-                        | Reason::Manager
-                        | Reason::ObjectModified
-                        | Reason::PublicGroupOwner
-                        | Reason::Recipients
-                        | Reason::Alert
-                        | Reason::Test => {}
-                    }
-                }
-            }
-        }
-
-        // Nobody is both told and not told, for one reason of one event in one way.
-        for skipped in &decision.skipped {
-            for notification in &decision.notifications {
-                let clash = notification.grounds.iter().any(|ground| {
-                    ground.who.as_ref() == Some(&skipped.who) && ground.via == skipped.via
-                        && ground.reason == skipped.reason
-                        && ground.events.iter().any(|event| skipped.events.contains(event))
-                });
-                prop_assert!(!clash);
-            }
-        }
     }
 }
