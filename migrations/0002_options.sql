@@ -1,2 +1,2 @@
--- Which options were on when a change set was dispatched: JSON, names of reasons. NULL: by an earlier version.
+-- Which options were on when a change set was dispatched (Ticked). NULL: by an earlier version, which did not record it.
 ALTER TABLE change_set ADD COLUMN options TEXT;

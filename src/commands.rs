@@ -4,11 +4,14 @@ mod check;
 mod completions;
 mod demo;
 mod events;
+mod explain;
+mod explanation;
 mod held;
 mod man;
 mod outbox;
 mod output;
 mod run;
+mod simulate;
 mod state_file;
 mod status;
 mod table;
@@ -26,7 +29,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::{
     config::{self, Complete, Config, ConfigError, ConfigErrors, StoreSettings},
     connector::ConnectorError,
-    db::DbError,
+    db::{DbError, IdPrefix, SimulationError},
     directory::store_name::StoreName,
     error_chain::chain,
     outbox::mailer::MailerError,
@@ -53,6 +56,10 @@ enum Command {
     TestMail(test_mail::TestMailArguments),
     /// List the change events, newest last
     Events(events::EventsArguments),
+    /// Say who was told of an event and who was not, option by option, and why
+    Explain(explain::ExplainArguments),
+    /// Say who would be told of a change, without making it
+    Simulate(simulate::SimulateArguments),
     /// Look at the queue of mails
     #[command(subcommand)]
     Outbox(outbox::OutboxCommand),
@@ -220,6 +227,51 @@ pub enum CommandError {
         #[source]
         source: io::Error,
     },
+    /// `explain` of something else.
+    #[error("no event has an id that begins with {id}; `dirherald events` shows those there are")]
+    NoSuchEvent {
+        /// As given.
+        id: IdPrefix,
+    },
+    /// `explain` of a few digits that several ids begin with.
+    #[error("several events have ids that begin with {id}; write more of the id, or all of it:{candidates}")]
+    SeveralEvents {
+        /// As given.
+        id: IdPrefix,
+        /// One a line, each after a line break.
+        candidates: String,
+    },
+    /// `explain` of an event that waits, of a store that nobody tells of any more.
+    #[error(
+        "nothing was decided about this event, and no identity store is called {store} in the configuration"
+    )]
+    NothingDecided {
+        /// The store's name.
+        store: String,
+    },
+    /// An entry that is not known by that text.
+    #[error("no entry of {store} has the DN, mail address or account name {text:?}{candidates}")]
+    NoSuchEntry {
+        /// The store's name.
+        store: String,
+        /// As given.
+        text: String,
+        /// Empty, or entries in which the text occurs, one a line.
+        candidates: String,
+    },
+    /// A text that means several entries.
+    #[error("{text:?} means several entries of {store}; write the DN of one of them:{candidates}")]
+    SeveralEntries {
+        /// The store's name.
+        store: String,
+        /// As given.
+        text: String,
+        /// One a line, each after a line break.
+        candidates: String,
+    },
+    /// A change that cannot be.
+    #[error(transparent)]
+    Simulation(#[from] SimulationError),
     /// The operating system.
     #[error("cannot {operation}")]
     System {
@@ -250,6 +302,12 @@ impl CommandError {
             | Self::NoSuchMessage { .. }
             | Self::NothingHeld { .. }
             | Self::ManPages { .. }
+            | Self::NoSuchEvent { .. }
+            | Self::SeveralEvents { .. }
+            | Self::NothingDecided { .. }
+            | Self::NoSuchEntry { .. }
+            | Self::SeveralEntries { .. }
+            | Self::Simulation(_)
             | Self::System { .. }
             | Self::Output(_) => Exit::Failed,
         }
@@ -269,6 +327,12 @@ impl CommandError {
             | Self::NoSuchMessage { .. }
             | Self::NothingHeld { .. }
             | Self::ManPages { .. }
+            | Self::NoSuchEvent { .. }
+            | Self::SeveralEvents { .. }
+            | Self::NothingDecided { .. }
+            | Self::NoSuchEntry { .. }
+            | Self::SeveralEntries { .. }
+            | Self::Simulation(_)
             | Self::System { .. }
             | Self::Output(_) => None,
         }
@@ -321,6 +385,8 @@ fn carry_out(arguments: Arguments) -> Result<Exit, CommandError> {
         Command::Check(choice) => block_on(check::check(&file, &complete()?, &choice)),
         Command::TestMail(arguments) => block_on(test_mail::test_mail(&complete()?, &arguments)),
         Command::Events(arguments) => events::events(&config()?, &arguments),
+        Command::Explain(arguments) => explain::explain(&config()?, &arguments),
+        Command::Simulate(arguments) => simulate::simulate(&config()?, &arguments),
         Command::Outbox(command) => outbox::outbox(&config()?, &command),
         Command::Held(command) => held::held(&config()?, &command),
         Command::Status(listing) => status::status(&config()?, &listing),

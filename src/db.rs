@@ -4,9 +4,13 @@
 //! per hand-over step, ingest before everything else. Commands that only look use a [`Reader`] of their own.
 
 mod baseline;
+#[cfg(test)]
+mod company;
 mod delivery;
 
 mod error;
+mod explanation;
+mod find;
 mod ingest;
 mod mirror;
 mod notifications;
@@ -15,6 +19,7 @@ mod open;
 mod reader;
 
 mod rows;
+mod simulation;
 mod stores;
 mod worker;
 
@@ -24,10 +29,13 @@ use self::worker::Worker;
 pub use self::{
     delivery::{AfterAttempt, AttemptRecord, QueueHead, QueuedMail},
     error::DbError,
+    explanation::{Explanation, Fate, IdPrefix, IdPrefixError, MailFate, Rules, Stage},
+    find::{Candidate, Found},
     ingest::{Ingested, LookedUp, StoreContext},
     notifications::{Composable, Cursor, Dispatched, Draft, MailDue},
     open::RunLock,
     reader::{AttemptRow, EventFilter, EventRow, MessageRow, Reader, StateFile, StatusRow, WholeMessage},
+    simulation::{Simulated, SimulationError, Supposed, simulate},
     stores::{Baseline, MirrorView, Side, StoreFacts, StoreNo, StoreState},
 };
 

@@ -2,10 +2,11 @@
 //!
 //! [`table`] says which option fires on what and whom it tells, [`decide`](mod@decide) walks it for one change set,
 //! [`recipients`] turns "the owners" into people with addresses, [`digest`] says which notifications share
-//! a mail, [`render`](mod@render) writes it.
+//! a mail, [`render`](mod@render) writes it, [`explain`](mod@explain) says afterwards who was told and why.
 
 pub mod decide;
 pub mod digest;
+pub mod explain;
 pub mod notification;
 pub mod options;
 pub mod reason;

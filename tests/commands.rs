@@ -2,10 +2,12 @@
 
 mod check;
 mod configuration;
+mod explain;
 mod follow;
 mod held;
 mod listings;
 mod shells;
+mod simulate;
 mod test_mail;
 
 use crate::support::{

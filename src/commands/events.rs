@@ -101,13 +101,13 @@ fn each_page(
 struct Printer<'a> {
     config: &'a Config,
     format: Format,
-    table: Table<7>,
+    table: Table<8>,
     output: Output,
 }
 
 impl<'a> Printer<'a> {
     fn new(config: &'a Config, format: Format) -> Self {
-        let table = Table::new(["TIME", "STORE", "CHANGE", "ENTRY", "CONCERNS", "BY", "CAUSE"]);
+        let table = Table::new(["ID", "TIME", "STORE", "CHANGE", "ENTRY", "CONCERNS", "BY", "CAUSE"]);
         Self { config, format, table, output: Output::new() }
     }
 
@@ -200,16 +200,17 @@ impl<'a> Details<'a> {
     }
 }
 
-fn known(actor: &Actor) -> Option<&EntryRef> {
+pub(super) fn known(actor: &Actor) -> Option<&EntryRef> {
     match actor {
         Actor::Known(entry) => Some(entry),
         Actor::Unknown => None,
     }
 }
 
-fn cells(row: &EventRow, config: &Config) -> [String; 7] {
+fn cells(row: &EventRow, config: &Config) -> [String; 8] {
     let event = &row.event;
     [
+        event.id.to_string(),
         local_time(event.time, &timezone(config, &row.store)),
         row.store.clone(),
         event.change.name().to_owned(),
@@ -226,12 +227,12 @@ pub(super) fn timezone(config: &Config, store: &str) -> TimeZone {
     settings.map_or(TimeZone::UTC, |(_, settings)| settings.timezone.clone())
 }
 
-fn named(entry: &EntryRef) -> String {
+pub(super) fn named(entry: &EntryRef) -> String {
     if entry.name.is_empty() { entry.dn.as_str().to_owned() } else { entry.name.clone() }
 }
 
 /// Who or what of the entry the change is about, in few words.
-fn concerns(change: &Change) -> String {
+pub(super) fn concerns(change: &Change) -> String {
     match change {
         Change::MemberAdded { member } | Change::MemberRemoved { member } => named(member),
         Change::OwnerAdded { owner, rank } | Change::OwnerRemoved { owner, rank } => match rank {

@@ -50,7 +50,7 @@ pub(super) async fn run(config: Complete) -> Result<Exit, CommandError> {
 async fn store(db: Db, settings: StoreSettings) -> Result<pipeline::Store, CommandError> {
     let mailer = Mailer::new(&settings.mail)
         .map_err(|source| CommandError::Mailer { store: settings.name.to_string(), source })?;
-    let view = format!("{}|{}", settings.connector.base_dn, settings.schema.fingerprint());
+    let view = view(&settings);
     let facts = db.begin_store(settings.name.clone(), view).await?;
     if facts.mirror == MirrorView::Another {
         warn!(
@@ -74,6 +74,11 @@ async fn store(db: Db, settings: StoreSettings) -> Result<pipeline::Store, Comma
         timezone: settings.timezone,
         wake: pipeline::Wake::default(),
     })
+}
+
+/// What is read of the directory, and how: a mirror of another view is not compared with.
+pub(super) fn view(settings: &StoreSettings) -> String {
+    format!("{}|{}", settings.connector.base_dn, settings.schema.fingerprint())
 }
 
 struct Signals {

@@ -23,6 +23,8 @@ pub(super) fn advice(error: &DbError) -> Option<String> {
         }
         DbError::Foreign { .. }
         | DbError::Newer { .. }
+        | DbError::Older { .. }
+        | DbError::NoBaseline { .. }
         | DbError::Locked { .. }
         | DbError::Statement { .. }
         | DbError::Corrupt { .. }

@@ -37,6 +37,17 @@ pub enum DbError {
         /// Ours.
         known: i64,
     },
+    /// An older dirherald wrote the file, and no daemon of this version has opened it yet.
+    #[error(
+        "the state file has version {found} and this needs version {known}: start `dirherald run` of this \
+         version, which brings it up to date"
+    )]
+    Older {
+        /// In the file.
+        found: i64,
+        /// Ours.
+        known: i64,
+    },
     /// Another dirherald runs on this file.
     #[error("another dirherald (pid {pid}) runs on {path}: stop it first, or set another state.path")]
     Locked {
@@ -71,6 +82,15 @@ pub enum DbError {
          nothing was stored and nothing was taken as deleted"
     )]
     NothingShown,
+    /// Nothing was read of a store yet, or not to its end.
+    #[error(
+        "nothing is known of the identity store {store} yet: start `dirherald run` and wait until \
+         `dirherald status` says live"
+    )]
+    NoBaseline {
+        /// Its name.
+        store: String,
+    },
     /// The work was lost: it panicked, or the database thread has ended.
     #[error("the database thread could not finish its work")]
     Closed,

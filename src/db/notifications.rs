@@ -22,6 +22,7 @@ use crate::{
         notification::{Notification, Role},
         options::Options,
         render::Notice,
+        table::Ticked,
     },
 };
 
@@ -150,6 +151,7 @@ fn dispatch(
     now: Timestamp,
 ) -> Result<Dispatched, DbError> {
     let mirror = StoreMirror { connection, store: context.no, schema: &context.schema };
+    let ticked = to_json(&Ticked::of(options));
     let mut dispatched = Dispatched { change_sets: 0, notifications: 0 };
     for (seq, id) in waiting_change_sets(connection, context.no)? {
         let set = ChangeSet { id, events: events_of(connection, seq)? };
@@ -166,8 +168,8 @@ fn dispatch(
         }
         execute(
             connection,
-            "UPDATE change_set SET dispatched_at = ?2 WHERE seq = ?1",
-            params![seq, micros(now)],
+            "UPDATE change_set SET dispatched_at = ?2, options = ?3 WHERE seq = ?1",
+            params![seq, micros(now), ticked],
         )?;
         dispatched.change_sets += 1;
         dispatched.notifications += decision.notifications.len();
@@ -193,7 +195,7 @@ fn waiting_change_sets(connection: &Connection, store: StoreNo) -> Result<Vec<(i
         .during("read change sets")
 }
 
-fn events_of(connection: &Connection, change_set: i64) -> Result<Vec<ChangeEvent>, DbError> {
+pub(super) fn events_of(connection: &Connection, change_set: i64) -> Result<Vec<ChangeEvent>, DbError> {
     connection
         .prepare_cached("SELECT facts FROM event WHERE change_set = ?1 ORDER BY seq")
         .and_then(|mut s| s.query_map([change_set], |row| json_at(row, 0))?.collect())

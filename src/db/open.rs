@@ -70,6 +70,21 @@ pub(super) fn open_for_reading(path: &Path) -> Result<Option<Connection>, DbErro
     Ok((version(&connection)? > 0).then_some(connection))
 }
 
+/// Opens for writes that are taken back, all of them; as above.
+pub(super) fn open_for_rehearsing(path: &Path) -> Result<Option<Connection>, DbError> {
+    let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    recognise(path, &connection)?;
+    // What is never committed stays in memory, and does not even reach the write-ahead log.
+    connection.execute_batch("PRAGMA cache_spill = OFF;").during("set up the connection")?;
+    Ok((version(&connection)? > 0).then_some(connection))
+}
+
+/// Refuses a file that waits for its next migration: only a daemon migrates.
+pub(super) fn require_current(connection: &Connection) -> Result<(), DbError> {
+    let (found, known) = (version(connection)?, known_version());
+    if found < known { Err(DbError::Older { found, known }) } else { Ok(()) }
+}
+
 #[cfg(test)]
 pub(super) fn in_memory() -> Result<Connection, DbError> {
     let mut connection = Connection::open_in_memory().during("open")?;

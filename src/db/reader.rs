@@ -16,7 +16,7 @@ use crate::{change::event::ChangeEvent, outbox::state::DeliveryState};
 
 /// A look at the state file.
 pub struct Reader {
-    connection: Connection,
+    pub(super) connection: Connection,
     daemon_runs: bool,
 }
 

@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 
 use super::{
     notification::{Ground, Notification, Recipient, Role, Skipped, Via, WhyNot},
-    options::{Copies, Options},
+    options::Options,
     reason::Reason,
     recipients::{Resolver, Told, Untold},
     table::{self, Fires},
 };
 use crate::{
     change::{
-        event::{Change, ChangeEvent, ChangeSet, ChangeSetId, EventId},
+        event::{ChangeSet, ChangeSetId, EventId},
         resolve::{Identity, identity},
     },
     directory::{entry::EntryRef, mail_address::MailAddress, mirror::People},
@@ -47,30 +47,6 @@ pub fn decide<P: People>(set: &ChangeSet, options: &Options, people: &P) -> Resu
         draft.copy(set, options);
     }
     Ok(draft.in_order())
-}
-
-/// Whether To and Cc see an event: of ignored entries, and of what came into scope or left it, only
-/// `all-changes` hears.
-pub fn is_copied(event: &ChangeEvent, options: &Options) -> bool {
-    match options.recipients.copy {
-        Copies::AllChanges => true,
-        Copies::Notifications => !event.marks.ignored && !is_of_scope(&event.change),
-    }
-}
-
-fn is_of_scope(change: &Change) -> bool {
-    match change {
-        Change::ScopeEntered | Change::ScopeLeft => true,
-        Change::MemberAdded { .. }
-        | Change::MemberRemoved { .. }
-        | Change::OwnerAdded { .. }
-        | Change::OwnerRemoved { .. }
-        | Change::ManagerChanged { .. }
-        | Change::ObjectCreated
-        | Change::ObjectDeleted { .. }
-        | Change::ObjectRenamed { .. }
-        | Change::AttributesChanged { .. } => false,
-    }
 }
 
 /// A decision in the making, with what finds a part of it again.
@@ -144,7 +120,7 @@ impl Draft {
 
     /// The options that concern the change set as a whole: To and Cc.
     fn copy(&mut self, set: &ChangeSet, options: &Options) {
-        let copied = set.events.iter().filter(|event| is_copied(event, options));
+        let copied = set.events.iter().filter(|event| table::is_copied(event, options));
         let events: Vec<_> = copied.map(|event| event.id).collect();
         for option in table::on(options) {
             let Fires::OnChangeSets = option.fires else { continue };

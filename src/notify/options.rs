@@ -2,6 +2,8 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
+use serde::{Deserialize, Serialize};
+
 use crate::directory::mail_address::MailAddress;
 
 /// What is on. Everything is off by default.
@@ -48,7 +50,8 @@ pub struct Recipients {
 }
 
 /// Which change sets To and Cc hear of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Copies {
     /// Those in which at least one option fired.
     Notifications,

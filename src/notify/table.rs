@@ -1,6 +1,9 @@
 //! The options: what each fires on and whom it tells. The rules are these rows; the code only walks them.
 
+use std::collections::BTreeSet;
+
 use EntryKind::{Contact, Container, Group, User};
+use serde::{Deserialize, Serialize};
 
 use super::{
     options::{Copies, Options},
@@ -212,16 +215,52 @@ pub fn on(options: &Options) -> impl Iterator<Item = &'static NotifyOption> {
     OPTIONS.iter().filter(|option| (option.is_on)(options))
 }
 
+/// Which boxes were ticked, without what it takes to tell somebody: enough to say later why an option fired,
+/// or why not.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ticked {
+    /// The options that were on.
+    pub on: BTreeSet<Reason>,
+    /// Of which change sets To and Cc heard.
+    pub copy: Copies,
+}
+
+/// What one option makes of one event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// The box is not ticked.
+    Off,
+    /// It fired and tells these, whether or not there is anybody to be told. Empty: To and Cc, who are listed.
+    Fired(Vec<Tells>),
+    /// The box is ticked, and there is a reason why nothing came of it.
+    Silent(Silence),
+}
+
+/// Why an option that is on does not fire, in the order in which it is found out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Silence {
+    /// `ignore_filter` matches the entry.
+    EntryIgnored,
+    /// No option fired on any event of the change set; of To and Cc only.
+    NothingFired,
+    /// Something else happened than what it looks at.
+    OtherChange,
+    /// That happened, but to another kind of object.
+    OtherKind,
+    /// For another cause.
+    OtherCause,
+    /// Nobody knows who did it.
+    ActorUnknown,
+    /// `public_group_filter` does not match the group.
+    GroupNotPublic,
+}
+
 /// The options that fire on one event, each with the rule that says whom it tells.
 pub fn firing(event: &ChangeEvent, options: &Options) -> Vec<(Reason, Tells)> {
     let mut firing = Vec::new();
-    if event.marks.ignored {
-        return firing;
-    }
     for option in on(options) {
-        let Fires::OnEvents(rules) = option.fires else { continue };
-        firing
-            .extend(rules.iter().filter(|rule| rule.matches(event)).map(|rule| (option.reason, rule.tells)));
+        let tells = option.tells(event).unwrap_or_default();
+        firing.extend(tells.into_iter().map(|tells| (option.reason, tells)));
     }
     firing
 }
@@ -234,22 +273,104 @@ pub fn copies_go_out(fired: bool, options: &Options) -> bool {
     }
 }
 
+/// Whether To and Cc see an event of a change set that they hear of.
+pub fn is_copied(event: &ChangeEvent, options: &Options) -> bool {
+    copied(event, options.recipients.copy).is_ok()
+}
+
+/// Of ignored entries, and of what came into scope or left it, only `all-changes` hears.
+pub(super) fn copied(event: &ChangeEvent, copy: Copies) -> Result<(), Silence> {
+    let told = EVERY_EVENT.contains(&ChangeKind::of(&event.change));
+    match copy {
+        Copies::Notifications if event.marks.ignored => Err(Silence::EntryIgnored),
+        Copies::Notifications if !told => Err(Silence::OtherChange),
+        Copies::Notifications | Copies::AllChanges => Ok(()),
+    }
+}
+
+impl Verdict {
+    /// The name under which it is shown.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Off => "off",
+            Self::Fired(_) => "fired",
+            Self::Silent(silence) => silence.as_str(),
+        }
+    }
+}
+
+impl Silence {
+    /// The name under which it is shown.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::EntryIgnored => "entry-ignored",
+            Self::NothingFired => "nothing-fired",
+            Self::OtherChange => "other-change",
+            Self::OtherKind => "other-kind",
+            Self::OtherCause => "other-cause",
+            Self::ActorUnknown => "actor-unknown",
+            Self::GroupNotPublic => "group-not-public",
+        }
+    }
+}
+
+impl Ticked {
+    /// Those that are on now.
+    pub fn of(options: &Options) -> Self {
+        Self { on: on(options).map(|option| option.reason).collect(), copy: options.recipients.copy }
+    }
+}
+
+impl NotifyOption {
+    /// What it makes of `event`. To and Cc are told of change sets: of a single event they hear nothing.
+    pub fn verdict(&self, event: &ChangeEvent, ticked: &Ticked) -> Verdict {
+        if !ticked.on.contains(&self.reason) {
+            return Verdict::Off;
+        }
+        self.tells(event).map_or_else(Verdict::Silent, Verdict::Fired)
+    }
+
+    /// Whom it tells of `event` where it is on: never nobody, and each rule in its order.
+    fn tells(&self, event: &ChangeEvent) -> Result<Vec<Tells>, Silence> {
+        let Fires::OnEvents(rules) = self.fires else { return Err(Silence::NothingFired) };
+        if event.marks.ignored {
+            return Err(Silence::EntryIgnored);
+        }
+        let mut tells = Vec::new();
+        let mut nearest = Silence::OtherChange;
+        for rule in rules {
+            match rule.tells(event) {
+                Ok(told) => tells.push(told),
+                Err(silence) => nearest = nearest.max(silence),
+            }
+        }
+        if tells.is_empty() { Err(nearest) } else { Ok(tells) }
+    }
+}
+
 impl Rule {
-    fn matches(&self, event: &ChangeEvent) -> bool {
-        self.on.contains(&ChangeKind::of(&event.change))
-            && event.entry.kind.is_some_and(|kind| self.of.contains(&kind))
-            && self.because.contains(&event.cause)
-            && self.given.holds(event)
+    fn tells(&self, event: &ChangeEvent) -> Result<Tells, Silence> {
+        if !self.on.contains(&ChangeKind::of(&event.change)) {
+            return Err(Silence::OtherChange);
+        }
+        if !event.entry.kind.is_some_and(|kind| self.of.contains(&kind)) {
+            return Err(Silence::OtherKind);
+        }
+        if !self.because.contains(&event.cause) {
+            return Err(Silence::OtherCause);
+        }
+        self.given.check(event).map(|()| self.tells)
     }
 }
 
 impl Given {
-    fn holds(self, event: &ChangeEvent) -> bool {
-        match self {
-            Self::Always => true,
-            Self::ActorKnown => matches!(event.actor, Actor::Known(_)),
-            Self::GroupPublic => event.marks.public,
-        }
+    fn check(self, event: &ChangeEvent) -> Result<(), Silence> {
+        let (holds, otherwise) = match self {
+            Self::Always => return Ok(()),
+            Self::ActorKnown => (matches!(event.actor, Actor::Known(_)), Silence::ActorUnknown),
+            Self::GroupPublic => (event.marks.public, Silence::GroupNotPublic),
+        };
+        if holds { Ok(()) } else { Err(otherwise) }
     }
 }
 
@@ -271,3 +392,6 @@ impl ChangeKind {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
