@@ -60,7 +60,7 @@ enum Command {
     Explain(explain::ExplainArguments),
     /// Say who would be told of a change, without making it
     Simulate(simulate::SimulateArguments),
-    /// Look at the queue of mails
+    /// Look at the queue of mails; retry or delete one
     #[command(subcommand)]
     Outbox(outbox::OutboxCommand),
     /// Look at what is held back because it is a mass change: in this version nothing ever is
@@ -206,6 +206,9 @@ pub enum CommandError {
     /// The test mail did not leave.
     #[error(transparent)]
     TestMail(#[from] test_mail::TestMailError),
+    /// `outbox retry` or `delete` of what cannot be.
+    #[error(transparent)]
+    Request(#[from] outbox::RequestError),
     /// `outbox show` of something else.
     #[error("no message in the outbox has the id {id}; `dirherald outbox list` shows those there are")]
     NoSuchMessage {
@@ -299,6 +302,7 @@ impl CommandError {
             | Self::Mailer { .. }
             | Self::TestMail(_)
             | Self::Demo(_)
+            | Self::Request(_)
             | Self::NoSuchMessage { .. }
             | Self::NothingHeld { .. }
             | Self::ManPages { .. }
@@ -324,6 +328,7 @@ impl CommandError {
             | Self::Connector(_)
             | Self::Mailer { .. }
             | Self::Demo(_)
+            | Self::Request(_)
             | Self::NoSuchMessage { .. }
             | Self::NothingHeld { .. }
             | Self::ManPages { .. }
@@ -387,7 +392,7 @@ fn carry_out(arguments: Arguments) -> Result<Exit, CommandError> {
         Command::Events(arguments) => events::events(&config()?, &arguments),
         Command::Explain(arguments) => explain::explain(&config()?, &arguments),
         Command::Simulate(arguments) => simulate::simulate(&config()?, &arguments),
-        Command::Outbox(command) => outbox::outbox(&config()?, &command),
+        Command::Outbox(command) => block_on(outbox::outbox(&config()?, &command)),
         Command::Held(command) => held::held(&config()?, &command),
         Command::Status(listing) => status::status(&config()?, &listing),
         Command::Demo(arguments) => block_on(demo::run(arguments)),

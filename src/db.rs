@@ -1,11 +1,13 @@
 //! The state file, and the only code that sees SQL.
 //!
 //! One thread owns the connection and runs each hand-over as one transaction. [`Db`] is its face: one call
-//! per hand-over step, ingest before everything else. Commands that only look use a [`Reader`] of their own.
+//! per hand-over step, ingest before everything else. Commands that only look use a [`Reader`] of their own, and
+//! those that want something of the queue leave [`Requests`].
 
 mod baseline;
 #[cfg(test)]
 mod company;
+mod compose;
 mod delivery;
 
 mod error;
@@ -16,7 +18,10 @@ mod mirror;
 mod notifications;
 
 mod open;
+#[cfg(test)]
+mod queue_plans;
 mod reader;
+mod requests;
 
 mod rows;
 mod simulation;
@@ -25,18 +30,23 @@ mod worker;
 
 use std::path::Path;
 
-use self::worker::Worker;
 pub use self::{
-    delivery::{AfterAttempt, AttemptRecord, QueueHead, QueuedMail},
+    compose::{Composable, Cursor, Draft, DraftCopy, MailDue, Told},
+    delivery::{AfterAttempt, AttemptRecord, QueueHead, QueuedMail, Stock},
     error::DbError,
-    explanation::{Explanation, Fate, IdPrefix, IdPrefixError, MailFate, Rules, Stage},
+    explanation::{Explanation, Fate, IdPrefix, IdPrefixError, MailFate, Pace, Rules, Stage},
     find::{Candidate, Found},
     ingest::{Ingested, LookedUp, StoreContext},
-    notifications::{Composable, Cursor, Dispatched, Draft, MailDue},
+    notifications::Dispatched,
     open::RunLock,
     reader::{AttemptRow, EventFilter, EventRow, MessageRow, Reader, StateFile, StatusRow, WholeMessage},
+    requests::{RequestNo, RequestOutcome, Requests, Wish},
     simulation::{Simulated, SimulationError, Supposed, simulate},
     stores::{Baseline, MirrorView, Side, StoreFacts, StoreNo, StoreState},
+};
+use self::{
+    error::During,
+    worker::{Priority, Worker},
 };
 
 /// The database thread's face. Cheap to clone; the thread ends when the last clone is gone.
@@ -49,6 +59,17 @@ impl Db {
     /// Opens the state file, creating or migrating it. Blocks for as long as that takes.
     pub fn open(path: &Path) -> Result<Self, DbError> {
         Ok(Self { worker: Worker::start(open::open_for_writing(path)?) })
+    }
+
+    /// A number that is another than before as soon as somebody else has written to the file.
+    pub async fn version_by_others(&self) -> Result<i64, DbError> {
+        self.worker
+            .call(Priority::Rest, |connection| {
+                connection
+                    .pragma_query_value(None, "data_version", |row| row.get(0))
+                    .during("ask whether the file changed")
+            })
+            .await
     }
 
     #[cfg(test)]

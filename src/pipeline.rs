@@ -10,6 +10,7 @@ mod elsewhere;
 mod follow;
 mod ingest;
 mod progress;
+mod watch;
 
 use std::{sync::Arc, time::Duration};
 
@@ -28,6 +29,9 @@ use crate::{
 
 /// How often a stage looks for work that nobody woke it for.
 const LOOK_AROUND: Duration = Duration::from_secs(30);
+
+/// How often the state file is asked whether a command has left something to do in it.
+const LOOK_FOR_REQUESTS: Duration = Duration::from_millis(250);
 
 /// Everything the stages of one identity store share.
 pub struct Store {
@@ -59,6 +63,14 @@ pub struct Wake {
     deliver: Notify,
 }
 
+impl Wake {
+    fn all(&self) {
+        self.dispatch.notify_one();
+        self.compose.notify_one();
+        self.deliver.notify_one();
+    }
+}
+
 /// Runs all stages of `store` until `cancel` is cancelled, then lets each finish what it has in hand.
 pub async fn run(store: Store, cancel: CancellationToken) {
     let span = info_span!("store", store.name = %store.name);
@@ -67,6 +79,7 @@ pub async fn run(store: Store, cancel: CancellationToken) {
     stages.spawn(follow::run(Arc::clone(&store), cancel.clone()).instrument(span.clone()));
     stages.spawn(dispatch::run(Arc::clone(&store), cancel.clone()).instrument(span.clone()));
     stages.spawn(compose::run(Arc::clone(&store), cancel.clone()).instrument(span.clone()));
+    stages.spawn(watch::run(Arc::clone(&store), cancel.clone()).instrument(span.clone()));
     stages.spawn(deliver::run(store, cancel).instrument(span));
     while stages.join_next().await.is_some() {}
 }

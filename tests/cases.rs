@@ -1,10 +1,14 @@
 //! The numbered cases a trustworthy listener survives, and the promises of the whole: the real program between
 //! real servers.
 
+mod digest;
+mod hour;
 mod identity;
 mod mail_server;
 mod people;
+mod pilot;
 mod refresh;
 mod restarts;
 mod scene;
+mod set_aside;
 mod trouble;

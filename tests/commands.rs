@@ -6,6 +6,7 @@ mod explain;
 mod follow;
 mod held;
 mod listings;
+mod outbox;
 mod shells;
 mod simulate;
 mod test_mail;

@@ -120,7 +120,7 @@ fn configuration(dir: &Path, slapd: &Slapd, smtp: &SmtpServer) -> String {
         bind = {{ dn = "{dn}", password = "{password}" }}
         tls = {{ allow_plaintext = true }}
         smtp = {{ server = "127.0.0.1", port = {port}, security = "none", from = "dirherald@large.example" }}
-        notify = {{ owner = true, digest_window = "0s" }}
+        notify = {{ owner = true, digest_window = "0s", max_messages_per_hour = 1000000 }}
         "#,
         state = dir.join("state.db").display(),
         url = slapd.url(),

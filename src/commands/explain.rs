@@ -12,8 +12,9 @@ use super::{
     table::local_time,
 };
 use crate::{
+    clock,
     config::Config,
-    db::{EventRow, Explanation, IdPrefix, Reader, Rules},
+    db::{EventRow, Explanation, IdPrefix, Pace, Reader, Rules},
     notify::render::visible,
 };
 
@@ -54,8 +55,13 @@ pub(super) fn explain(config: &Config, arguments: &ExplainArguments) -> Result<E
 
 fn explanation_of(reader: &Reader, row: &EventRow, config: &Config) -> Result<Explanation, CommandError> {
     let store = config.stores.values().find(|store| store.name.as_str() == row.store);
-    let window = store.map_or(Duration::ZERO, |store| store.notify.digest_window);
-    if let Some(decided) = reader.decided(row, window)? {
+    let options = store.map(|store| &store.notify);
+    let pace = Pace {
+        window: options.map_or(Duration::ZERO, |options| options.digest_window),
+        cap: options.map_or(u32::MAX, |options| options.max_messages_per_hour),
+        now: clock::now(),
+    };
+    if let Some(decided) = reader.decided(row, pace)? {
         return Ok(decided);
     }
     let store = store.ok_or_else(|| CommandError::NothingDecided { store: row.store.clone() })?;

@@ -1,5 +1,9 @@
 //! `outbox`: the queue of mails.
 
+mod request;
+
+pub use self::request::RequestError;
+
 use clap::{Args, Subcommand};
 use jiff::Timestamp;
 use serde::Serialize;
@@ -13,7 +17,7 @@ use super::{
 };
 use crate::{
     config::Config,
-    db::{AttemptRow, MessageRow, Reader, WholeMessage},
+    db::{AttemptRow, MessageRow, Reader, WholeMessage, Wish},
     notify::render::visible,
 };
 
@@ -23,19 +27,41 @@ pub(super) enum OutboxCommand {
     List(Listing),
     /// Print one mail as it was sent, and on standard error what became of it
     Show(ShowArguments),
+    /// Send a mail now that was given up, put off or suppressed, with all its attempts before it
+    Retry(RequestArguments),
+    /// Take a mail out of the queue for good; what it tells is not told again
+    Delete(RequestArguments),
 }
 
 #[derive(Debug, Args)]
 pub(super) struct ShowArguments {
     /// As `outbox list` shows it
+    #[arg(value_parser = parse_id)]
     id: Uuid,
 }
 
-/// Looks, and changes nothing.
-pub(super) fn outbox(config: &Config, command: &OutboxCommand) -> Result<Exit, CommandError> {
+#[derive(Debug, Args)]
+pub(super) struct RequestArguments {
+    /// As `outbox list` shows it
+    #[arg(value_parser = parse_id)]
+    id: Uuid,
+    /// One JSON object instead of a sentence
+    #[arg(long)]
+    json: bool,
+}
+
+fn parse_id(text: &str) -> Result<Uuid, &'static str> {
+    text.parse().map_err(|_| {
+        "a mail has an id such as 0192f0c1-7b3a-7c44-9f10-5d2b6c3e8a01; `dirherald outbox list` shows those there are"
+    })
+}
+
+pub(super) async fn outbox(config: &Config, command: &OutboxCommand) -> Result<Exit, CommandError> {
     match command {
         OutboxCommand::List(listing) => list(config, listing),
         OutboxCommand::Show(arguments) => show(config, arguments.id),
+        OutboxCommand::Retry(arguments) => request::request(config, arguments, Wish::Retry).await,
+        OutboxCommand::Delete(arguments) => request::request(config, arguments, Wish::Delete).await,
     }
 }
 

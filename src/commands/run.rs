@@ -1,6 +1,6 @@
 //! `run`: the daemon.
 
-use std::{sync::Arc, time::Duration};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
@@ -13,7 +13,7 @@ use super::{CommandError, Exit};
 use crate::{
     config::{Complete, StoreSettings},
     connector::{Connector, Timing},
-    db::{Db, MirrorView, RunLock, StoreContext},
+    db::{Db, DbError, MirrorView, RunLock, StoreContext},
     outbox::mailer::Mailer,
     pipeline, telemetry,
 };
@@ -21,13 +21,17 @@ use crate::{
 /// A stop is clean within this time, or not at all.
 const STOP_WITHIN: Duration = Duration::from_secs(10);
 
+/// How often, and how many times, a lock that somebody has is asked for: a second in all.
+const LOCK_STEP: Duration = Duration::from_millis(50);
+const LOCK_STEPS: usize = 20;
+
 /// Runs until SIGTERM or SIGINT.
 pub(super) async fn run(config: Complete) -> Result<Exit, CommandError> {
     let config = config.into_config();
     telemetry::start(config.log.format, config.log.level);
     // First of all, so that a signal that comes early is not the end of the process.
     let signals = Signals::listen()?;
-    let _lock = RunLock::take(&config.state.path)?;
+    let _lock = lock(&config.state.path).await?;
     let db = Db::open(&config.state.path)?;
     let cancel = CancellationToken::new();
     let mut stores = JoinSet::new();
@@ -45,6 +49,17 @@ pub(super) async fn run(config: Complete) -> Result<Exit, CommandError> {
     }
     info!("stopped");
     Ok(Exit::Success)
+}
+
+/// A command that carries out a request by itself has the lock for a moment; that is waited for.
+async fn lock(state: &Path) -> Result<RunLock, CommandError> {
+    for _ in 0..LOCK_STEPS {
+        match RunLock::take(state) {
+            Err(DbError::Locked { .. }) => tokio::time::sleep(LOCK_STEP).await,
+            taken => return Ok(taken?),
+        }
+    }
+    Ok(RunLock::take(state)?)
 }
 
 async fn store(db: Db, settings: StoreSettings) -> Result<pipeline::Store, CommandError> {

@@ -90,6 +90,7 @@ async fn send(
         store: name,
         events: &[],
         reasons: &[Reason::Test.as_str()].into(),
+        intended_to: None,
     }
     .to_bytes()?;
     Ok(mailer.send(to, &bytes, &message_id).await?.to_string())

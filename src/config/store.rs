@@ -3,6 +3,8 @@
 mod connector;
 mod mail;
 
+use std::collections::BTreeSet;
+
 use super::{
     StoreKind, StoreSettings, Watch,
     keys::Table,
@@ -14,6 +16,7 @@ use super::{
 };
 use crate::{
     directory::{
+        mail_address::MailAddress,
         schema::{Schema, SchemaError, SchemaSettings},
         store_name::StoreName,
     },
@@ -136,10 +139,13 @@ impl StoreReader<'_> {
                 copy: self.copies()?,
             },
             digest_window: self.get("notify.digest_window")?,
+            max_messages_per_hour: self.get("notify.max_messages_per_hour")?,
             group_expansion_limit: usize::try_from(limit).expect("the key table bounds the limit"),
             notify_disabled_accounts: self.get("notify.notify_disabled_accounts")?,
             recipient_domains: domains.into_iter().collect(),
             show_actor: self.get("notify.show_actor")?,
+            dry_run: self.get("notify.dry_run")?,
+            redirect_to: distinct(self.get("notify.redirect_to")?),
         })
     }
 
@@ -190,4 +196,10 @@ impl StoreReader<'_> {
         let place = format!("identity_store.{}", self.name);
         self.report.refuse(joined(&place, path), problem);
     }
+}
+
+/// Without what differs from an address before it in case only: nobody gets a mail twice.
+fn distinct(addresses: Vec<MailAddress>) -> Vec<MailAddress> {
+    let mut known = BTreeSet::new();
+    addresses.into_iter().filter(|address| known.insert(address.as_str().to_lowercase())).collect()
 }

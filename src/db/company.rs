@@ -7,7 +7,7 @@ use rusqlite::Connection;
 use tempfile::TempDir;
 use uuid::Uuid;
 
-use super::{Cursor, Db, EventFilter, EventRow, Reader, Rules, StoreContext, notifications::Draft};
+use super::{Cursor, Db, Draft, DraftCopy, EventFilter, EventRow, Reader, Rules, StoreContext};
 use crate::{
     change::observation::Observation,
     directory::{
@@ -180,17 +180,29 @@ impl State {
 
     /// Writes the mails whose digests have closed at `at`, numbered from 1.
     pub async fn compose(&self, window: Duration, at: Timestamp) {
-        let due = self.db.composable(self.context.no, window, Cursor::default(), at).await.unwrap().due;
-        let drafts = due.into_iter().zip(1_u128..).map(|(due, number)| Draft {
-            notifications: due.notifications,
-            id: Uuid::from_u128(number),
-            address: due.notices[0].notification.recipient.address.clone(),
-            subject: "subject".to_owned(),
-            message_id: format!("<{number}@acme.example>"),
-            bytes: b"mail".to_vec(),
-            events: Vec::new(),
-        });
-        self.db.enqueue(self.context.no, drafts.collect(), at).await.unwrap();
+        let options = Options { digest_window: window, ..Options::clone(&self.options) };
+        let due =
+            self.db.composable(self.context.no, Arc::new(options), Cursor::default(), at).await.unwrap().due;
+        let mut drafts = Vec::new();
+        for (due, number) in due.into_iter().zip(1_u128..) {
+            let told = self.db.told(self.context.no, due.notifications.clone()).await.unwrap();
+            let recipient = told.notices[0].1.notification.recipient.clone();
+            drafts.push(Draft {
+                notifications: due.notifications,
+                recipient: recipient.address.clone(),
+                role: recipient.role,
+                subject: "subject".to_owned(),
+                events: Vec::new(),
+                copies: vec![DraftCopy {
+                    id: Uuid::from_u128(number),
+                    address: recipient.address,
+                    intended: None,
+                    message_id: format!("<{number}@acme.example>"),
+                    bytes: b"mail".to_vec(),
+                }],
+            });
+        }
+        self.db.enqueue(self.context.no, drafts, at).await.unwrap();
     }
 
     /// All events, oldest first.

@@ -37,12 +37,14 @@ pub enum DbError {
         /// Ours.
         known: i64,
     },
-    /// An older dirherald wrote the file, and no daemon of this version has opened it yet.
+    /// An older dirherald wrote the file.
     #[error(
-        "the state file has version {found} and this needs version {known}: start `dirherald run` of this \
-         version, which brings it up to date"
+        "the state file {path} has version {found}, this dirherald works with version {known}: start \
+         `dirherald run`, or restart it, which brings the file up to date"
     )]
     Older {
+        /// As configured.
+        path: PathBuf,
         /// In the file.
         found: i64,
         /// Ours.
@@ -94,6 +96,32 @@ pub enum DbError {
     /// The work was lost: it panicked, or the database thread has ended.
     #[error("the database thread could not finish its work")]
     Closed,
+}
+
+impl DbError {
+    /// Whether one row is to blame, and not the file: the same will come of trying again, and other rows are not
+    /// concerned.
+    pub fn is_unreadable(&self) -> bool {
+        match self {
+            Self::Corrupt { .. } => true,
+            Self::Statement { source, .. } => matches!(
+                source,
+                rusqlite::Error::FromSqlConversionFailure(..)
+                    | rusqlite::Error::IntegralValueOutOfRange(..)
+                    | rusqlite::Error::InvalidColumnType(..)
+                    | rusqlite::Error::Utf8Error(..)
+                    | rusqlite::Error::QueryReturnedNoRows
+            ),
+            Self::Open { .. }
+            | Self::Foreign { .. }
+            | Self::Newer { .. }
+            | Self::Older { .. }
+            | Self::Locked { .. }
+            | Self::NoBaseline { .. }
+            | Self::NothingShown
+            | Self::Closed => false,
+        }
+    }
 }
 
 /// Turns what `SQLite` says into what we were doing.

@@ -8,10 +8,10 @@ use uuid::Uuid;
 
 use super::{
     DbError, EventRow, Reader, StoreNo,
+    compose::allowance,
     error::During,
     mirror::StoreMirror,
     notifications::events_of,
-    open,
     rows::{from_json, json_at, timestamp, unreadable, uuid_at},
 };
 use crate::{
@@ -19,7 +19,7 @@ use crate::{
     directory::schema::Schema,
     notify::{
         decide::{Decision, decide},
-        digest::windows,
+        digest::{Allowance, closing},
         notification::{Notification, Skipped},
         options::Options,
         table::Ticked,
@@ -34,6 +34,17 @@ pub struct Rules<'a> {
     pub schema: &'a Schema,
     /// Who is told what.
     pub options: &'a Options,
+}
+
+/// How fast mails are written, as it is configured now: what waits for its mail waits by that.
+#[derive(Debug, Clone, Copy)]
+pub struct Pace {
+    /// `digest_window`.
+    pub window: Duration,
+    /// `max_messages_per_hour`.
+    pub cap: u32,
+    /// By our clock.
+    pub now: Timestamp,
 }
 
 /// One event and everything decided about it.
@@ -167,9 +178,8 @@ impl Reader {
             .during("look for an event")
     }
 
-    /// What was decided about an event. `None`: nothing yet. `window` is the digest's of today's configuration.
-    pub fn decided(&self, row: &EventRow, window: Duration) -> Result<Option<Explanation>, DbError> {
-        open::require_current(&self.connection)?;
+    /// What was decided about an event. `None`: nothing yet.
+    pub fn decided(&self, row: &EventRow, pace: Pace) -> Result<Option<Explanation>, DbError> {
         let look = self.connection.unchecked_transaction().during("begin to explain")?;
         let set = SetRow::of(&look, row.seq)?;
         let Some(decided) = set.dispatched else { return Ok(None) };
@@ -180,7 +190,7 @@ impl Reader {
         for told in told {
             fates.push(match told.mail {
                 Some(mail) => Fate::InMail(mail),
-                None => Fate::InDigest { until: told.place.digest_closes(&look, set.store, window)? },
+                None => Fate::InDigest { until: told.place.mail_due(&look, set.store, pace)? },
             });
             notifications.push(told.notification);
         }
@@ -304,12 +314,8 @@ fn mail_at(row: &Row<'_>) -> rusqlite::Result<Option<MailFate>> {
 }
 
 impl QueuePlace {
-    fn digest_closes(
-        &self,
-        connection: &Connection,
-        store: StoreNo,
-        window: Duration,
-    ) -> Result<Timestamp, DbError> {
+    fn mail_due(&self, connection: &Connection, store: StoreNo, pace: Pace) -> Result<Timestamp, DbError> {
+        let Pace { window, cap, now } = pace;
         let waiting: Vec<(Timestamp, i64)> = connection
             .prepare_cached(
                 "SELECT created_at, seq FROM notification
@@ -322,9 +328,11 @@ impl QueuePlace {
                 .collect()
             })
             .during("read the notifications of a recipient")?;
-        let digests = windows(waiting, window);
-        let own = digests.iter().find(|digest| digest.notifications.contains(&self.seq));
-        Ok(own.expect("a notification that waits is in a digest").closes)
+        let closes = closing(waiting, window, &self.seq, now);
+        Ok(match allowance(connection, store, (&self.recipient_key, &self.role), cap, now)? {
+            Allowance::Nothing { until } => closes.max(until),
+            Allowance::Unlimited | Allowance::Left { .. } | Allowance::Summary { .. } => closes,
+        })
     }
 }
 

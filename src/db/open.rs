@@ -5,10 +5,11 @@ use std::{
     io::{Read, Seek, Write},
     os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
+    thread,
     time::Duration,
 };
 
-use rusqlite::{Connection, ErrorCode, OpenFlags};
+use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 
 use super::error::{DbError, During};
 
@@ -40,7 +41,25 @@ pub(super) fn open_for_writing(path: &Path) -> Result<Connection, DbError> {
         )
         .during("set up the connection")?;
     migrate(&mut connection)?;
+    write_at_once(&mut connection);
     Ok(connection)
+}
+
+/// Commands write as well: a transaction that begins by reading and comes to write after another's commit
+/// would fail without waiting for anything.
+fn write_at_once(connection: &mut Connection) {
+    connection.set_transaction_behavior(TransactionBehavior::Immediate);
+}
+
+/// Opens for leaving requests to the daemon that holds the lock. `None`: it has written nothing yet.
+pub(super) fn open_beside_a_daemon(path: &Path) -> Result<Option<Connection>, DbError> {
+    let mut connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    recognise(path, &connection)?;
+    connection
+        .execute_batch("PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;")
+        .during("set up the connection")?;
+    write_at_once(&mut connection);
+    up_to_date(path, connection)
 }
 
 /// For pieces of a first baseline: nobody believes them before its end, and the commit of that end waits for
@@ -67,7 +86,18 @@ pub(super) fn open_for_reading(path: &Path) -> Result<Option<Connection>, DbErro
     let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     recognise(path, &connection)?;
     connection.execute_batch("PRAGMA query_only = ON;").during("set up the connection")?;
-    Ok((version(&connection)? > 0).then_some(connection))
+    up_to_date(path, connection)
+}
+
+/// `None`: nothing was written yet.
+fn up_to_date(path: &Path, connection: Connection) -> Result<Option<Connection>, DbError> {
+    match version(&connection)? {
+        0 => Ok(None),
+        found if found < known_version() => {
+            Err(DbError::Older { path: path.to_owned(), found, known: known_version() })
+        }
+        _ => Ok(Some(connection)),
+    }
 }
 
 /// Opens for writes that are taken back, all of them; as above.
@@ -76,13 +106,7 @@ pub(super) fn open_for_rehearsing(path: &Path) -> Result<Option<Connection>, DbE
     recognise(path, &connection)?;
     // What is never committed stays in memory, and does not even reach the write-ahead log.
     connection.execute_batch("PRAGMA cache_spill = OFF;").during("set up the connection")?;
-    Ok((version(&connection)? > 0).then_some(connection))
-}
-
-/// Refuses a file that waits for its next migration: only a daemon migrates.
-pub(super) fn require_current(connection: &Connection) -> Result<(), DbError> {
-    let (found, known) = (version(connection)?, known_version());
-    if found < known { Err(DbError::Older { found, known }) } else { Ok(()) }
+    up_to_date(path, connection)
 }
 
 #[cfg(test)]
@@ -148,20 +172,24 @@ fn version(connection: &Connection) -> Result<i64, DbError> {
     connection.pragma_query_value(None, "user_version", |row| row.get(0)).during("read the version")
 }
 
+/// All in one transaction: who looks meanwhile finds the file as it was, or as it will be.
 fn migrate(connection: &mut Connection) -> Result<(), DbError> {
     let done = usize::try_from(version(connection)?).unwrap_or(0);
-    for (at, sql) in MIGRATIONS.iter().enumerate().skip(done) {
-        let transaction = connection.transaction().during("begin a migration")?;
-        transaction.execute_batch(sql).during("migrate")?;
-        transaction
-            .execute_batch(&format!(
-                "PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {};",
-                at + 1
-            ))
-            .during("store the version")?;
-        transaction.commit().during("commit a migration")?;
+    let left = MIGRATIONS.get(done..).unwrap_or_default();
+    if left.is_empty() {
+        return Ok(());
     }
-    Ok(())
+    let transaction = connection.transaction().during("begin to migrate")?;
+    for sql in left {
+        transaction.execute_batch(sql).during("migrate")?;
+    }
+    transaction
+        .execute_batch(&format!(
+            "PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {};",
+            known_version()
+        ))
+        .during("store the version")?;
+    transaction.commit().during("commit a migration")
 }
 
 /// Held by `run` for as long as it lives: two daemons on one state would tell everything twice.
@@ -215,7 +243,7 @@ fn take_exclusively(file: &File) -> std::io::Result<bool> {
             Err(TryLockError::WouldBlock) => return Ok(false),
             Err(TryLockError::Error(source)) => return Err(source),
         }
-        std::thread::yield_now();
+        thread::yield_now();
     }
 }
 
@@ -236,7 +264,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let state = directory.path().join("state.db");
         let done = AtomicBool::new(false);
-        std::thread::scope(|scope| {
+        thread::scope(|scope| {
             for _ in 0..2 {
                 scope.spawn(|| {
                     while !done.load(Ordering::Relaxed) {
@@ -264,6 +292,20 @@ mod tests {
         assert!(open_for_reading(&state).unwrap().is_none());
         drop(begun);
         assert!(open_for_reading(&state).unwrap().is_none());
+        drop(open_for_writing(&state).unwrap());
+        assert!(open_for_reading(&state).unwrap().is_some());
+    }
+
+    #[test]
+    fn a_file_of_an_older_version_is_brought_up_to_date_by_who_writes_and_not_by_who_looks() {
+        let directory = tempfile::tempdir().unwrap();
+        let state = directory.path().join("state.db");
+        let first = MIGRATIONS.first().unwrap();
+        let sql = format!("{first} PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = 1;");
+        Connection::open(&state).unwrap().execute_batch(&sql).unwrap();
+        for looked in [open_for_reading(&state), open_beside_a_daemon(&state)] {
+            assert!(matches!(looked, Err(DbError::Older { found: 1, .. })), "{looked:?}");
+        }
         drop(open_for_writing(&state).unwrap());
         assert!(open_for_reading(&state).unwrap().is_some());
     }

@@ -140,8 +140,13 @@ impl StateFile {
         }
         // SQLite itself would be content with a file that it can only read.
         OpenOptions::new().read(true).write(true).open(path).map_err(refused)?;
-        let reader = Reader::open(path)?;
-        Ok(reader.map_or(Self::New, |reader| Self::Usable { daemon_runs: reader.daemon_runs }))
+        match Reader::open(path) {
+            Ok(None) => Ok(Self::New),
+            Ok(Some(reader)) => Ok(Self::Usable { daemon_runs: reader.daemon_runs }),
+            // A daemon brings it up to date.
+            Err(DbError::Older { .. }) => Ok(Self::Usable { daemon_runs: RunLock::is_held(path) }),
+            Err(error) => Err(error),
+        }
     }
 }
 
@@ -204,8 +209,8 @@ impl Reader {
         self.connection
             .query_row(
                 "SELECT (SELECT count(*) FROM finding)
-                      + (SELECT count(*) FROM change_set WHERE dispatched_at IS NULL)
-                      + (SELECT count(*) FROM notification WHERE message IS NULL)
+                      + (SELECT count(*) FROM change_set WHERE dispatched_at IS NULL AND set_aside IS NULL)
+                      + (SELECT count(*) FROM notification WHERE message IS NULL AND set_aside IS NULL)
                       + (SELECT count(*) FROM message WHERE due_at IS NOT NULL)",
                 [],
                 |row| count_at(row, 0),
@@ -216,16 +221,16 @@ impl Reader {
     /// Oldest first.
     pub fn messages(&self, store: Option<&str>) -> Result<Vec<MessageRow>, DbError> {
         self.connection
-            .prepare(&format!("{MESSAGE} WHERE ?1 IS NULL OR store.name = ?1 ORDER BY message.seq"))
+            .prepare(&format!("{MESSAGE} AND (?1 IS NULL OR store.name = ?1) ORDER BY message.seq"))
             .and_then(|mut s| s.query_map([store], message_at)?.collect())
             .during("read the outbox")
     }
 
-    /// `None`: there is none with this id.
+    /// `None`: there is none with this id, or not any more.
     pub fn message(&self, id: Uuid) -> Result<Option<WholeMessage>, DbError> {
         let found = self
             .connection
-            .prepare(&format!("{MESSAGE} WHERE message.id = ?1"))
+            .prepare(&format!("{MESSAGE} AND message.id = ?1"))
             .and_then(|mut s| {
                 s.query_row([id.as_bytes()], |row| {
                     Ok((message_at(row)?, row.get(10)?, row.get::<_, i64>(11)?))
@@ -255,8 +260,11 @@ impl Reader {
             .prepare(
                 "SELECT name, state, url, kind, feed, bell, checkpoint_at, lag_us, entries,
                         (SELECT count(*) FROM message WHERE store = store.no AND due_at IS NOT NULL),
-                        (SELECT count(*) FROM message WHERE store = store.no AND message.state = 'failed'),
-                        last_error
+                        (SELECT count(*) FROM message WHERE store = store.no AND message.state = 'failed'
+                         AND deleted_at IS NULL),
+                        last_error,
+                        (SELECT count(*) FROM change_set WHERE store = store.no AND set_aside IS NOT NULL)
+                        + (SELECT count(*) FROM notification WHERE store = store.no AND set_aside IS NOT NULL)
                  FROM store ORDER BY name",
             )
             .and_then(|mut s| s.query_map([], |row| self.status_at(row))?.collect())
@@ -277,9 +285,19 @@ impl Reader {
             entries: count_at(row, 8)?,
             outbox_pending: count_at(row, 9)?,
             outbox_failed: count_at(row, 10)?,
-            last_error: row.get(11)?,
+            last_error: row.get::<_, Option<String>>(11)?.or_else(|| set_aside(count_at(row, 12).ok()?)),
         })
     }
+}
+
+/// What is wrong when nothing else is.
+fn set_aside(rows: u64) -> Option<String> {
+    (rows > 0).then(|| {
+        format!(
+            "{rows} rows of the state file cannot be read, and what they say is not told: they are tried again \
+             at the next start"
+        )
+    })
 }
 
 fn count_at(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
@@ -296,7 +314,8 @@ fn event_at(row: &Row<'_>) -> rusqlite::Result<EventRow> {
 
 const MESSAGE: &str =
     "SELECT message.id, store.name, message.state, address, subject, created_at, attempts, due_at,
-    last_answer, events, bytes, message.seq FROM message JOIN store ON store.no = message.store";
+    last_answer, events, bytes, message.seq FROM message JOIN store ON store.no = message.store
+    WHERE deleted_at IS NULL";
 
 fn message_at(row: &Row<'_>) -> rusqlite::Result<MessageRow> {
     let state: String = row.get(2)?;

@@ -300,10 +300,13 @@ pub(crate) fn options(words: &str) -> Options {
         removed_members: false,
         recipients: Recipients { to: Vec::new(), cc: Vec::new(), copy: Copies::Notifications },
         digest_window: Duration::from_secs(10),
+        max_messages_per_hour: 60,
         group_expansion_limit: 1000,
         notify_disabled_accounts: false,
         recipient_domains: std::collections::BTreeSet::new(),
         show_actor: true,
+        dry_run: false,
+        redirect_to: Vec::new(),
     };
     for word in words.split_whitespace() {
         let addresses = |list: &str| list.split(',').map(|address| address.parse().unwrap()).collect();

@@ -1,4 +1,4 @@
-//! Which notifications of one recipient share a mail, and in what order it shows them.
+//! Which notifications of one recipient share a mail, when it may be written, and in what order it shows them.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -12,19 +12,163 @@ use crate::{
     directory::entry::EntryRef,
 };
 
+/// The hour of `max_messages_per_hour`. It slides: between two instants less than this apart lie at most so
+/// many mails.
+pub const HOUR: SignedDuration = SignedDuration::from_hours(1);
+
+/// Why the notifications of a mail share it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Gathered {
+    /// They came within one digest window; a single one does too.
+    Window,
+    /// More mails than `cap` an hour were due, and this is the last that the hour allows.
+    Hour {
+        /// `max_messages_per_hour`.
+        cap: u32,
+    },
+}
+
 /// What one mail will hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Window<T> {
-    /// From this instant on the mail may be written.
-    pub closes: Timestamp,
+pub struct Planned<T> {
+    /// Why they share it.
+    pub gathered: Gathered,
     /// In the order given, never empty.
     pub notifications: Vec<T>,
 }
 
+/// What may be written now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Plan<T> {
+    /// In the order of what they tell.
+    pub mails: Vec<Planned<T>>,
+    /// When there may be more, if nothing else happens until then. `None`: nothing is left.
+    pub again: Option<Timestamp>,
+}
+
+/// How many mails one recipient may still get within the hour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Allowance {
+    /// As many as there are: copies are not capped.
+    Unlimited,
+    /// So many.
+    Left {
+        /// Of how many in all.
+        cap: u32,
+        /// Not zero.
+        mails: usize,
+    },
+    /// One, which tells all that had to wait for it.
+    Summary {
+        /// Of how many in all.
+        cap: u32,
+    },
+    /// None before this instant.
+    Nothing {
+        /// When the oldest of the last `cap` mails is an hour old.
+        until: Timestamp,
+    },
+}
+
+impl Allowance {
+    /// What `earlier` mails to one recipient leave of `cap` (at least 1). Each stands there with the instant at
+    /// which it left; one that is still to leave counts as leaving at `now`, since it may.
+    ///
+    /// An instant more than an hour ahead comes from a clock that was set back since, and counts for nothing:
+    /// it must not silence anybody until the clock is there again.
+    pub fn after(earlier: impl IntoIterator<Item = Timestamp>, cap: u32, now: Timestamp) -> Self {
+        let counts = |instant: &Timestamp| now.duration_since(*instant).abs() < HOUR;
+        let mut counted: Vec<Timestamp> = earlier.into_iter().filter(counts).collect();
+        let whole = usize::try_from(cap).unwrap_or(usize::MAX).max(1);
+        if let Some(mails) = whole.checked_sub(counted.len()).filter(|mails| *mails > 0) {
+            return Self::Left { cap, mails };
+        }
+        counted.sort_unstable_by(|one, other| other.cmp(one));
+        let oldest = counted.get(whole - 1).copied().unwrap_or(now);
+        Self::Nothing { until: oldest.checked_add(HOUR).unwrap_or(Timestamp::MAX) }
+    }
+
+    /// The same for a recipient whom something had to wait for, since the hour allowed nothing more.
+    #[must_use]
+    pub fn after_a_wait(self) -> Self {
+        match self {
+            Self::Left { cap, mails: _ } => Self::Summary { cap },
+            Self::Unlimited | Self::Summary { .. } | Self::Nothing { .. } => self,
+        }
+    }
+}
+
 /// Parts the `pending` notifications of one recipient, given in ingest order with the instant of their
-/// creation by our clock, into mails. A window starts at the first notification and is not extended; a
-/// `length` of zero makes one mail of each.
-pub fn windows<T>(pending: impl IntoIterator<Item = (Timestamp, T)>, length: Duration) -> Vec<Window<T>> {
+/// creation by our clock, into the mails that are due at `now`.
+///
+/// A window starts at the first notification and is not extended; a `window` of zero makes one mail of each.
+/// Windows that have closed make a mail each as long as the allowance lasts. Where there are more of them,
+/// the last mail it leaves is a summary of all the rest, so that nothing that is due waits while anything may
+/// be written. What had to wait all the same is told in one summary.
+pub fn plan<T>(
+    pending: impl IntoIterator<Item = (Timestamp, T)>,
+    window: Duration,
+    allowance: Allowance,
+    now: Timestamp,
+) -> Plan<T> {
+    let mut closed = windows(pending, window, now);
+    let is_open = |window: &Window<T>| window.closes > now;
+    // Nothing goes before what came before it.
+    let open = closed.split_off(closed.iter().position(is_open).unwrap_or(closed.len()));
+    let opened = open.first().map(|window| window.closes);
+    match allowance {
+        Allowance::Nothing { until } => {
+            let again = if closed.is_empty() { opened.map(|closes| closes.max(until)) } else { Some(until) };
+            Plan { mails: Vec::new(), again }
+        }
+        Allowance::Left { cap, mails } => Plan { mails: at_most(mails, cap, closed), again: opened },
+        Allowance::Summary { cap } => Plan { mails: at_most(1, cap, closed), again: opened },
+        Allowance::Unlimited => Plan { mails: closed.into_iter().map(own_mail).collect(), again: opened },
+    }
+}
+
+fn own_mail<T>(window: Window<T>) -> Planned<T> {
+    Planned { gathered: Gathered::Window, notifications: window.notifications }
+}
+
+/// A mail for each window, or, where there are more than `mails` (at least 1), the last for all the rest.
+fn at_most<T>(mails: usize, cap: u32, windows: Vec<Window<T>>) -> Vec<Planned<T>> {
+    if windows.len() <= mails {
+        return windows.into_iter().map(own_mail).collect();
+    }
+    let mut windows = windows.into_iter();
+    let mut planned: Vec<_> = windows.by_ref().take(mails.saturating_sub(1)).map(own_mail).collect();
+    planned.push(Planned {
+        gathered: Gathered::Hour { cap },
+        notifications: windows.flat_map(|window| window.notifications).collect(),
+    });
+    planned
+}
+
+/// When the window closes in which `one` of the `pending` waits; that it is none of them is an error of the
+/// caller, and closes at once.
+pub fn closing<T: PartialEq>(
+    pending: impl IntoIterator<Item = (Timestamp, T)>,
+    window: Duration,
+    one: &T,
+    now: Timestamp,
+) -> Timestamp {
+    let windows = windows(pending, window, now);
+    windows.iter().find(|window| window.notifications.contains(one)).map_or(now, |window| window.closes)
+}
+
+/// Notifications that share a mail, unless the hour allows no mail more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Window<T> {
+    closes: Timestamp,
+    notifications: Vec<T>,
+}
+
+fn windows<T>(
+    pending: impl IntoIterator<Item = (Timestamp, T)>,
+    length: Duration,
+    now: Timestamp,
+) -> Vec<Window<T>> {
     let mut windows: Vec<Window<T>> = Vec::new();
     for (created, notification) in pending {
         match windows.last_mut() {
@@ -32,15 +176,20 @@ pub fn windows<T>(pending: impl IntoIterator<Item = (Timestamp, T)>, length: Dur
                 window.notifications.push(notification);
             }
             Some(_) | None => {
-                windows.push(Window { closes: closes(created, length), notifications: vec![notification] });
+                let closes = closes(created, length, now);
+                windows.push(Window { closes, notifications: vec![notification] });
             }
         }
     }
     windows
 }
 
-/// When a window that starts at `first` closes.
-pub fn closes(first: Timestamp, length: Duration) -> Timestamp {
+/// When a window that starts at `first` closes. One that seems to start after `now` is closed: the clock was set
+/// back since, and nobody waits until it is there again.
+pub fn closes(first: Timestamp, length: Duration, now: Timestamp) -> Timestamp {
+    if first > now {
+        return now;
+    }
     SignedDuration::try_from(length)
         .ok()
         .and_then(|length| first.checked_add(length).ok())
@@ -73,51 +222,4 @@ pub fn by_entry<'a>(events: impl IntoIterator<Item = &'a ChangeEvent>) -> Vec<En
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Seconds at which notifications were made, the window in seconds; expected: `closes: seconds…`.
-    fn check(made: &[i64], window: u64, expect: &[(i64, &[i64])]) {
-        let at = |second| Timestamp::from_second(second).unwrap();
-        let pending = made.iter().map(|&second| (at(second), second));
-        let got = windows(pending, Duration::from_secs(window));
-        let expect: Vec<_> = expect
-            .iter()
-            .map(|(closes, notifications)| Window {
-                closes: at(*closes),
-                notifications: notifications.to_vec(),
-            })
-            .collect();
-        assert_eq!(got, expect);
-    }
-
-    #[test]
-    fn nothing_pending_makes_no_mail() {
-        check(&[], 10, &[]);
-    }
-
-    #[test]
-    fn what_comes_within_the_window_shares_a_mail() {
-        check(&[100, 100, 109], 10, &[(110, &[100, 100, 109])]);
-    }
-
-    #[test]
-    fn the_window_starts_at_the_first_and_is_not_extended() {
-        check(&[100, 109, 110, 119, 120], 10, &[(110, &[100, 109]), (120, &[110, 119]), (130, &[120])]);
-    }
-
-    #[test]
-    fn zero_makes_one_mail_of_each() {
-        check(&[100, 100, 101], 0, &[(100, &[100]), (100, &[100]), (101, &[101])]);
-    }
-
-    #[test]
-    fn a_clock_that_was_set_back_does_not_reorder() {
-        check(&[100, 40, 105], 10, &[(110, &[100, 40, 105])]);
-    }
-
-    #[test]
-    fn a_window_beyond_the_end_of_time_closes_at_its_end() {
-        assert_eq!(closes(Timestamp::MAX, Duration::MAX), Timestamp::MAX);
-    }
-}
+mod tests;

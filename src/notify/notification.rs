@@ -118,6 +118,20 @@ pub enum WhyNot {
 }
 
 impl Notification {
+    /// Takes out the grounds of people who are gone, with the events that only they gave a reason for, and says
+    /// who that was. Nobody is told where no ground is left.
+    pub fn part_with(&mut self, is_gone: impl Fn(&EntryRef) -> bool) -> Vec<Skipped> {
+        let gone = |ground: &mut Ground| ground.who.as_ref().is_some_and(&is_gone);
+        let skipped: Vec<Skipped> =
+            self.grounds.extract_if(.., gone).filter_map(Ground::of_the_deleted).collect();
+        self.events.retain(|event| self.grounds.iter().any(|ground| ground.events.contains(event)));
+        if self.recipient.entry.as_ref().is_some_and(is_gone) {
+            self.recipient.entry = self.grounds.iter().find_map(|ground| ground.who.clone());
+            self.recipient.language = None;
+        }
+        skipped
+    }
+
     /// All reasons, for the header.
     pub fn reasons(&self) -> BTreeSet<Reason> {
         self.grounds.iter().map(|ground| ground.reason).collect()
@@ -130,6 +144,14 @@ impl Notification {
             .filter(|ground| ground.events.contains(&event))
             .map(|ground| ground.reason)
             .collect()
+    }
+}
+
+impl Ground {
+    /// `None`: nobody of the directory.
+    fn of_the_deleted(self) -> Option<Skipped> {
+        let Self { reason, who, via, events } = self;
+        Some(Skipped { reason, who: who?, via, why: WhyNot::Deleted, events })
     }
 }
 
@@ -157,5 +179,68 @@ impl WhyNot {
             Self::OverLimit => "over-limit",
             Self::NobodyToTell => "nobody-to-tell",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::directory::{dn::Dn, entry::EntryId};
+
+    fn entry(letter: char) -> EntryRef {
+        let id = EntryId(Uuid::from_u128(u128::from(u32::from(letter))));
+        let dn = Dn::parse(&format!("cn={letter}")).unwrap();
+        EntryRef { id: Some(id), dn, kind: None, name: letter.to_string() }
+    }
+
+    fn event(number: u8) -> EventId {
+        EventId(Uuid::from_u128(u128::from(number)))
+    }
+
+    /// Each ground as who (`-`: listed) and the numbers of the events, `a12`.
+    fn notification(grounds: &str) -> Notification {
+        let grounds: Vec<Ground> = grounds
+            .split_whitespace()
+            .map(|ground| {
+                let who = ground.chars().next().filter(|who| *who != '-').map(entry);
+                let events = ground.bytes().skip(1).map(|digit| event(digit - b'0')).collect();
+                Ground { reason: Reason::Owner, who, via: Via::Directly, events }
+            })
+            .collect();
+        let events: BTreeSet<EventId> = grounds.iter().flat_map(|ground| ground.events.clone()).collect();
+        let recipient = Recipient {
+            address: "desk@acme.example".parse().unwrap(),
+            entry: grounds.iter().find_map(|ground| ground.who.clone()),
+            language: Some("en".to_owned()),
+            role: Role::ByRole,
+        };
+        let change_set = ChangeSetId(Uuid::nil());
+        Notification { change_set, recipient, events: events.into_iter().collect(), grounds }
+    }
+
+    /// What is left when those in `gone` are, whom it is then for, and who is skipped.
+    #[track_caller]
+    fn check(before: &str, gone: &str, after: &str, reader: &str, skipped: &str) {
+        let mut left = notification(before);
+        let parted = left.part_with(|entry| gone.contains(&entry.name));
+        let expected = notification(after);
+        assert_eq!((left.grounds, left.events), (expected.grounds, expected.events));
+        assert_eq!(left.recipient.entry.map(|entry| entry.name).unwrap_or_default(), reader);
+        let names: Vec<_> = parted.iter().map(|skipped| skipped.who.name.as_str()).collect();
+        assert_eq!(names.concat(), skipped);
+        assert!(parted.iter().all(|skipped| skipped.why == WhyNot::Deleted && !skipped.events.is_empty()));
+    }
+
+    #[test]
+    fn m09_the_deleted_are_parted_with_and_with_what_only_they_saw() {
+        check("a12", "b", "a12", "a", "");
+        check("a12", "a", "", "", "a");
+        check("a1 b12", "b", "a1", "a", "b");
+        check("a12 b2", "a", "b2", "b", "a");
+        check("a1 a2", "a", "", "", "aa");
+        // Who is listed is told, whoever else had the address.
+        check("a1 -12", "a", "-12", "", "a");
     }
 }

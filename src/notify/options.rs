@@ -28,6 +28,8 @@ pub struct Options {
     pub recipients: Recipients,
     /// How long the mail of one recipient gathers further change sets, from the first on. Zero: not at all.
     pub digest_window: Duration,
+    /// Mails by role to one address within any hour, at least 1; what is more is told in a summary.
+    pub max_messages_per_hour: u32,
     /// A group recipient of more people than this is not expanded.
     pub group_expansion_limit: usize,
     /// Write to disabled and expired accounts too.
@@ -36,6 +38,10 @@ pub struct Options {
     pub recipient_domains: BTreeSet<String>,
     /// Whether members read who did it.
     pub show_actor: bool,
+    /// Mails are written and not sent.
+    pub dry_run: bool,
+    /// Who gets every mail instead of those it is for. Empty: nobody.
+    pub redirect_to: Vec<MailAddress>,
 }
 
 /// The listed addresses that get copies.

@@ -22,7 +22,7 @@ use self::{
     wrap::wrapped,
 };
 use super::{
-    digest::by_entry,
+    digest::{Gathered, by_entry},
     notification::{Ground, Notification, Role},
     reason::Reason,
 };
@@ -45,6 +45,8 @@ pub struct MailContent<'a> {
     pub store: &'a str,
     /// All for one recipient, in ingest order, never empty.
     pub notices: &'a [Notice],
+    /// Why they share a mail.
+    pub gathered: Gathered,
     /// Whether members read who did it.
     pub show_actor: bool,
     /// In which times are told.
@@ -217,12 +219,21 @@ impl<'a> Page<'a> {
             Mail::Digest,
             self.context(context! {
                 count => self.shown.len(),
+                cap => self.cap(),
                 entries => groups.len(),
                 more_entries => groups.len() - blocks.len(),
                 more_changes => cut,
                 blocks => Value::from(Serde(blocks)),
             }),
         )
+    }
+
+    /// In a summary of what was too much for an hour: how much is not.
+    fn cap(&self) -> Option<u32> {
+        match self.content.gathered {
+            Gathered::Window => None,
+            Gathered::Hour { cap } => Some(cap),
+        }
     }
 
     fn item(&self, shown: &Shown<'a>) -> Result<Item, RenderError> {

@@ -10,7 +10,7 @@ use lettre::{
     Address,
     message::{
         Mailbox as HeaderMailbox, Mailboxes, MultiPart, MultiPartKind, SinglePart,
-        header::{self, HeaderName, HeaderValue},
+        header::{self, HeaderName, HeaderValue, Headers},
     },
 };
 use uuid::Uuid;
@@ -18,6 +18,7 @@ use uuid::Uuid;
 use super::{settings::Mailbox, state::one_line};
 use crate::directory::mail_address::MailAddress;
 
+const INTENDED_TO: &str = "X-Dirherald-Intended-To";
 /// So many event ids stand in the header; the rest is counted.
 const EVENT_IDS_SHOWN: usize = 50;
 /// Longer subjects are cut: a header line may not exceed 998 octets (RFC 5322, section 2.1.1).
@@ -52,6 +53,19 @@ pub struct Letter<'a> {
     pub events: &'a [Uuid],
     /// `X-Dirherald-Reasons`. Left out where empty.
     pub reasons: &'a BTreeSet<&'a str>,
+    /// `X-Dirherald-Intended-To`: for whom the mail is, where it goes to somebody else.
+    pub intended_to: Option<&'a MailAddress>,
+}
+
+/// Where a mail goes instead.
+#[derive(Debug, Clone, Copy)]
+pub struct Redirection<'a> {
+    /// `To`.
+    pub to: &'a [MailAddress],
+    /// `X-Dirherald-Intended-To`.
+    pub intended: &'a MailAddress,
+    /// With its angle brackets.
+    pub message_id: &'a str,
 }
 
 /// Why a letter cannot be written.
@@ -72,6 +86,51 @@ pub enum MessageError {
 pub fn message_id(id: Uuid, from: &MailAddress) -> String {
     let (_, domain) = split_address(from.as_str());
     format!("<{id}@{}>", ascii_domain(domain))
+}
+
+/// The id of a further copy of a mail with `message_id`.
+pub fn sibling_id(message_id: &str, id: Uuid) -> String {
+    let (_, domain) = split_address(message_id.trim_end_matches('>'));
+    format!("<{id}@{domain}>")
+}
+
+/// A mail that was written for `intended`, as it goes to others: nobody else's address is left in a header that
+/// a reader could answer to. The rest stays as it is.
+pub fn redirected(mail: &[u8], redirection: &Redirection<'_>) -> Result<Vec<u8>, MessageError> {
+    let Redirection { to, intended, message_id } = redirection;
+    let mut headers = Headers::new();
+    headers.set(header::To::from(mailboxes("To", &plain(to))?));
+    headers.set(header::MessageId::from(header_text(message_id, SUBJECT_LIMIT)));
+    headers.insert_raw(own_header(INTENDED_TO, header_text(intended.as_str(), SUBJECT_LIMIT)));
+    let mut written = headers.to_string().into_bytes();
+    let mut dropped = false;
+    let mut in_head = true;
+    for line in mail.split_inclusive(|byte| *byte == b'\n') {
+        let continues = line.starts_with(b" ") || line.starts_with(b"\t");
+        dropped = in_head && if continues { dropped } else { is_replaced(line) };
+        in_head &= line != b"\r\n";
+        if !dropped {
+            written.extend_from_slice(line);
+        }
+    }
+    Ok(written)
+}
+
+/// Whether [`redirected`] writes this header anew.
+fn is_replaced(line: &[u8]) -> bool {
+    let name = line.split(|byte| *byte == b':').next().unwrap_or_default();
+    ["To", "Cc", "Message-ID", INTENDED_TO]
+        .iter()
+        .any(|replaced| name.eq_ignore_ascii_case(replaced.as_bytes()))
+}
+
+/// Addresses without names.
+pub fn plain(addresses: &[MailAddress]) -> Vec<Mailbox> {
+    addresses.iter().map(|address| Mailbox { name: None, address: address.clone() }).collect()
+}
+
+fn own_header(name: &'static str, value: String) -> HeaderValue {
+    HeaderValue::new(HeaderName::new_from_ascii_str(name), value)
 }
 
 /// A header cannot name an instant before 1970.
@@ -104,7 +163,7 @@ impl Letter<'_> {
             .singlepart(SinglePart::plain(text))
             .singlepart(SinglePart::html(html));
         for (name, value) in self.own_headers() {
-            mail.headers_mut().insert_raw(HeaderValue::new(HeaderName::new_from_ascii_str(name), value));
+            mail.headers_mut().insert_raw(own_header(name, value));
         }
         Ok(mail.formatted())
     }
@@ -124,6 +183,9 @@ impl Letter<'_> {
             let reasons: Vec<String> =
                 self.reasons.iter().map(|reason| header_text(reason, NAME_LIMIT)).collect();
             headers.push(("X-Dirherald-Reasons", reasons.join(", ")));
+        }
+        if let Some(intended) = self.intended_to {
+            headers.push((INTENDED_TO, header_text(intended.as_str(), SUBJECT_LIMIT)));
         }
         headers
     }

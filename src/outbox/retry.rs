@@ -87,6 +87,15 @@ impl ServerHealth {
         Self::Down { failures, probe_at: later(now, doubled(PROBE_FIRST, PROBE_MAX, failures)) }
     }
 
+    /// When somebody wants to know at `now`, and not when the next probe is due.
+    #[must_use]
+    pub fn asked(self, now: Timestamp) -> Self {
+        match self {
+            Self::Up => Self::Up,
+            Self::Down { failures, probe_at } => Self::Down { failures, probe_at: probe_at.min(now) },
+        }
+    }
+
     /// After any failed attempt.
     #[must_use]
     pub fn after(self, failure: FailureClass, now: Timestamp) -> Self {

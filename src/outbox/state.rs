@@ -15,7 +15,7 @@ pub enum DeliveryState {
     Deferred,
     /// Refused for good, or too old. Tried again only by hand.
     Failed,
-    /// Rendered and never meant to leave (dry run). Final.
+    /// Rendered, and not sent because of a dry run. Sent only by hand.
     Suppressed,
 }
 

@@ -10,18 +10,23 @@ use uuid::Uuid;
 use super::{LOOK_AROUND, Store, woken};
 use crate::{
     clock,
-    db::{Cursor, DbError, Draft, MailDue},
+    db::{Cursor, DbError, Draft, DraftCopy, MailDue},
+    directory::mail_address::MailAddress,
     error_chain::chain,
     notify::{
+        digest::Gathered,
         notification::{Recipient, Role},
         reason::Reason,
-        render::{MailContent, RenderError, render},
+        render::{MailContent, Notice, RenderError, render},
     },
     outbox::{
-        message::{Letter, MessageError, message_id},
+        message::{Letter, MessageError, message_id, plain},
         settings::Mailbox,
     },
 };
+
+/// Read by one call to the database, which is to stay well under 50 ms.
+const NOTIFICATIONS_AT_ONCE: usize = 64;
 
 /// Why one mail could not be written. It is tried again; all others go on.
 #[derive(Debug, thiserror::Error)]
@@ -57,13 +62,16 @@ async fn compose_all(store: &Store) -> Result<Option<Timestamp>, DbError> {
     let mut next: Option<Timestamp> = None;
     loop {
         let now = clock::now();
-        let window = store.options.digest_window;
-        let composable = store.db.composable(store.context.no, window, after, now).await?;
-        let drafts: Vec<Draft> = composable.due.iter().filter_map(|due| draft(store, due, now)).collect();
+        let options = Arc::clone(&store.options);
+        let composable = store.db.composable(store.context.no, options, after, now).await?;
+        let mut drafts = Vec::new();
+        for due in &composable.due {
+            drafts.extend(draft(store, due, now).await?);
+        }
         let written = drafts.len();
         if written > 0 {
             store.db.enqueue(store.context.no, drafts, now).await?;
-            debug!(messages = written, "composed");
+            debug!(mails = written, "composed");
             store.wake.deliver.notify_one();
         }
         next = [next, composable.next].into_iter().flatten().min();
@@ -74,75 +82,114 @@ async fn compose_all(store: &Store) -> Result<Option<Timestamp>, DbError> {
     }
 }
 
-fn draft(store: &Store, due: &MailDue, now: Timestamp) -> Option<Draft> {
-    match write(store, due, now) {
-        Ok(draft) => Some(draft),
+/// `None`: nobody is left who is to be told, or the mail cannot be written.
+async fn draft(store: &Store, due: &MailDue, now: Timestamp) -> Result<Option<Draft>, DbError> {
+    let (mut notifications, mut notices) = (Vec::new(), Vec::new());
+    for some in due.notifications.chunks(NOTIFICATIONS_AT_ONCE) {
+        let told = store.db.told(store.context.no, some.to_vec()).await?;
+        if told.set_aside > 0 {
+            error!(notifications = told.set_aside, "what cannot be read is set aside until the next start");
+        }
+        for (seq, notice) in told.notices {
+            notifications.push(seq);
+            notices.push(notice);
+        }
+    }
+    if notices.is_empty() {
+        return Ok(None);
+    }
+    let count = notifications.len();
+    match write(store, due.gathered, notifications, &notices, now) {
+        Ok(draft) => Ok(Some(draft)),
         Err(error) => {
-            error!(
-                error = chain(&error),
-                notifications = due.notifications.len(),
-                "a mail cannot be written"
-            );
-            None
+            error!(error = chain(&error), notifications = count, "a mail cannot be written");
+            Ok(None)
         }
     }
 }
 
-fn write(store: &Store, due: &MailDue, now: Timestamp) -> Result<Draft, ComposeError> {
-    let first = due.notices.first().ok_or(RenderError::NothingToSay)?;
-    let recipient = &first.notification.recipient;
+fn write(
+    store: &Store,
+    gathered: Gathered,
+    notifications: Vec<i64>,
+    notices: &[Notice],
+    now: Timestamp,
+) -> Result<Draft, ComposeError> {
+    let recipient = &notices.first().ok_or(RenderError::NothingToSay)?.notification.recipient;
     let rendered = render(&MailContent {
         store: store.name.as_str(),
-        notices: &due.notices,
+        notices,
+        gathered,
         show_actor: store.options.show_actor,
         timezone: &store.timezone,
     })?;
-    let id = Uuid::now_v7();
-    let message_id = message_id(id, &store.mail.from.address);
     let events: Vec<Uuid> =
-        due.notices.iter().flat_map(|n| &n.notification.events).map(|event| event.0).collect();
-    let reasons = due.notices.iter().flat_map(|n| n.notification.reasons()).map(Reason::as_str).collect();
-    let (to, cc) = addressed(store, recipient);
-    let bytes = Letter {
-        from: &store.mail.from,
-        reply_to: store.mail.reply_to.as_ref(),
-        to: &to,
-        cc: &cc,
-        subject: &rendered.subject,
-        text: &rendered.text,
-        html: &rendered.html,
-        message_id: &message_id,
-        date: now,
-        store: store.name.as_str(),
-        events: &events,
-        reasons: &reasons,
-    }
-    .to_bytes()?;
+        notices.iter().flat_map(|n| &n.notification.events).map(|event| event.0).collect();
+    let reasons = notices.iter().flat_map(|n| n.notification.reasons()).map(Reason::as_str).collect();
+    let addressed = addressed(store, recipient);
+    let copy = |address: &MailAddress| -> Result<DraftCopy, ComposeError> {
+        let id = Uuid::now_v7();
+        let message_id = message_id(id, &store.mail.from.address);
+        let bytes = Letter {
+            from: &store.mail.from,
+            reply_to: store.mail.reply_to.as_ref(),
+            to: &addressed.to,
+            cc: &addressed.cc,
+            subject: &rendered.subject,
+            text: &rendered.text,
+            html: &rendered.html,
+            message_id: &message_id,
+            date: now,
+            store: store.name.as_str(),
+            events: &events,
+            reasons: &reasons,
+            intended_to: addressed.intended_to.as_ref(),
+        }
+        .to_bytes()?;
+        let (address, intended) = (address.clone(), addressed.intended_to.clone());
+        Ok(DraftCopy { id, address, intended, message_id, bytes })
+    };
+    let copies = addressed.envelopes.iter().map(copy).collect::<Result<_, _>>()?;
     Ok(Draft {
-        notifications: due.notifications.clone(),
-        id,
-        address: recipient.address.clone(),
-        subject: rendered.subject,
-        message_id,
-        bytes,
-        events,
+        notifications,
+        recipient: recipient.address.clone(),
+        role: recipient.role,
+        subject: rendered.subject.clone(),
+        events: events.clone(),
+        copies,
     })
 }
 
-/// A mail of one's own names its reader; all copies of one mail name all To and Cc.
-fn addressed(store: &Store, recipient: &Recipient) -> (Vec<Mailbox>, Vec<Mailbox>) {
-    let plain = |address: &crate::directory::mail_address::MailAddress| Mailbox {
-        name: None,
-        address: address.clone(),
-    };
-    match recipient.role {
+/// To whom a mail goes, and who is named in it.
+struct Addressed {
+    to: Vec<Mailbox>,
+    cc: Vec<Mailbox>,
+    intended_to: Option<MailAddress>,
+    /// A message for each.
+    envelopes: Vec<MailAddress>,
+}
+
+/// A mail of one's own names its reader; all copies of one mail name all To and Cc. One that is redirected names
+/// only those whom it goes to, so that nobody answers somebody else.
+fn addressed(store: &Store, recipient: &Recipient) -> Addressed {
+    let redirect_to = &store.options.redirect_to;
+    if !redirect_to.is_empty() {
+        return Addressed {
+            to: plain(redirect_to),
+            cc: Vec::new(),
+            intended_to: Some(recipient.address.clone()),
+            envelopes: redirect_to.clone(),
+        };
+    }
+    let (to, cc) = match recipient.role {
         Role::ByRole => {
             let name = recipient.entry.as_ref().map(|entry| entry.name.clone());
             (vec![Mailbox { name, address: recipient.address.clone() }], Vec::new())
         }
         Role::To | Role::Cc => {
             let listed = &store.options.recipients;
-            (listed.to.iter().map(plain).collect(), listed.cc.iter().map(plain).collect())
+            (plain(&listed.to), plain(&listed.cc))
         }
-    }
+    };
+    Addressed { to, cc, intended_to: None, envelopes: vec![recipient.address.clone()] }
 }

@@ -35,6 +35,8 @@ struct Delivery {
     store: Arc<Store>,
     health: ServerHealth,
     heads: Vec<QueueHead>,
+    /// Requests that wait for the end of an attempt.
+    requests_waiting: usize,
     /// The message that each attempt is about.
     in_flight: BTreeMap<Id, i64>,
     sending: JoinSet<Attempted>,
@@ -45,9 +47,11 @@ pub(super) async fn run(store: Arc<Store>, cancel: CancellationToken) {
         store,
         health: ServerHealth::Up,
         heads: Vec::new(),
+        requests_waiting: 0,
         in_flight: BTreeMap::new(),
         sending: JoinSet::new(),
     };
+    delivery.say_pilot();
     delivery.look().await;
     while !cancel.is_cancelled() {
         delivery.claim();
@@ -57,16 +61,41 @@ pub(super) async fn run(store: Arc<Store>, cancel: CancellationToken) {
 }
 
 impl Delivery {
-    /// Reads the oldest message of each recipient anew.
-    async fn look(&mut self) {
-        match self.store.db.queue_heads(self.store.context.no, clock::now()).await {
-            Ok(heads) => self.heads = heads,
-            Err(error) => error!(error = chain(&error), "cannot read the queue"),
+    /// Nobody is to wonder why no mail comes.
+    fn say_pilot(&self) {
+        let options = &self.store.options;
+        if options.dry_run {
+            warn!("dry_run is on: mails are written and not sent");
+        } else if !options.redirect_to.is_empty() {
+            warn!(addresses = options.redirect_to.len(), "redirect_to is on: no mail goes to whom it is for");
         }
     }
 
+    /// Does what commands ask for, and reads the oldest message of each recipient anew.
+    async fn look(&mut self) {
+        loop {
+            let (no, options) = (self.store.context.no, Arc::clone(&self.store.options));
+            let stock = match self.store.db.take_stock(no, options, self.in_flight(), clock::now()).await {
+                Ok(stock) => stock,
+                Err(error) => return error!(error = chain(&error), "cannot read the queue"),
+            };
+            if stock.retried > 0 {
+                self.health = self.health.asked(clock::now());
+            }
+            if !stock.unfinished {
+                self.requests_waiting = stock.requests_waiting;
+                self.heads = stock.heads;
+                return;
+            }
+        }
+    }
+
+    fn in_flight(&self) -> BTreeSet<i64> {
+        self.in_flight.values().copied().collect()
+    }
+
     fn queue(&self) -> Vec<Queued<'_, i64>> {
-        let in_flight: BTreeSet<i64> = self.in_flight.values().copied().collect();
+        let in_flight = self.in_flight();
         let state = |seq| if in_flight.contains(&seq) { QueueState::InFlight } else { QueueState::Waiting };
         self.heads
             .iter()
@@ -119,6 +148,7 @@ impl Delivery {
             None => self.health = self.health.unreachable(clock::now()),
         }
         if self.in_flight.is_empty()
+            || self.requests_waiting > 0
             || claimable(&self.queue(), clock::now(), self.health, usize::MAX).is_empty()
         {
             self.look().await;
@@ -218,7 +248,7 @@ fn record(store: &Store, mail: &QueuedMail, sent: Result<Answer, SendError>) -> 
     };
     let failure = error.class();
     let transient = mail.transient_failures + u32::from(failure == FailureClass::Transient);
-    let next = match after_failure(&store.mail.retry, mail.created, transient, failure, at) {
+    let next = match after_failure(&store.mail.retry, mail.begun, transient, failure, at) {
         Next::Deferred { at } => AfterAttempt::Deferred(at),
         Next::Failed => AfterAttempt::Failed,
     };

@@ -9,6 +9,9 @@ use super::{LOOK_AROUND, Store, woken};
 use crate::{clock, db::DbError, error_chain::chain};
 
 pub(super) async fn run(store: Arc<Store>, cancel: CancellationToken) {
+    if let Err(error) = store.db.try_set_aside_again(store.context.no).await {
+        error!(error = chain(&error), "cannot try again what was set aside");
+    }
     loop {
         if let Err(error) = dispatch_all(&store).await {
             error!(error = chain(&error), "cannot decide who is told");
@@ -25,6 +28,9 @@ async fn dispatch_all(store: &Store) -> Result<(), DbError> {
         let done = store.db.dispatch(context, options, clock::now()).await?;
         if done.change_sets == 0 {
             return Ok(());
+        }
+        for (change_set, why) in &done.set_aside {
+            error!(change_set.id = %change_set, error = why, "a change set is set aside until the next start");
         }
         debug!(change_sets = done.change_sets, notifications = done.notifications, "dispatched");
         if done.notifications > 0 {

@@ -165,7 +165,7 @@ pub(super) async fn say_failure(
     disposition: &Disposition,
     retry_in: Option<Duration>,
 ) {
-    let seconds = retry_in.map(|wait| wait.as_secs_f32());
+    let seconds = retry_in.map(|wait| (wait.as_secs_f64() * 10.0).round() / 10.0);
     match disposition {
         Disposition::Reconnect | Disposition::Resync => {
             warn!(error = failure, retry_in_seconds = seconds, "connection to the directory failed");

@@ -188,28 +188,3 @@ async fn m04_one_bad_recipient_of_many_keeps_nobody_waiting() {
     );
     daemon.stop().await;
 }
-
-#[tokio::test]
-async fn two_changes_within_the_digest_window_share_a_mail() {
-    let scene = Scene::company().await.with("notify.digest_window", "\"2s\"");
-    let daemon = scene.live().await;
-    scene.ldap.add_member(WAREHOUSE, "uid=wanjiru,ou=people").await;
-    scene.ldap.add_member("cn=crane-log,ou=groups", "uid=wanjiru,ou=people").await;
-    scene
-        .assert_told(&[
-            "ravi: owner: 2 changes in company",
-            "wanjiru: added_members: 2 changes in company",
-            "amara: owner: Wanjiru Kamau was added to crane-log",
-        ])
-        .await;
-    let [digest] = &scene.letters_to("ravi")[..] else { panic!("one mail") };
-    assert_eq!(digest.events.len(), 2);
-    let place = |group: &str| digest.text.find(&format!("Wanjiru Kamau was added to {group}")).expect(group);
-    assert!(place("warehouse") < place("crane-log"), "{}", digest.text);
-
-    // The window is closed: what comes now makes a mail of its own.
-    scene.ldap.remove_member(WAREHOUSE, "uid=wanjiru,ou=people").await;
-    scene.settle().await;
-    assert_eq!(scene.letters_to("ravi").len(), 2);
-    daemon.stop().await;
-}

@@ -74,10 +74,12 @@ async fn usage_errors_end_with_2() {
     check(&["events", "--since", "yesterday"], "2h").await;
     check(&["events", "--follow", "--since", "tomorrow"], "2h").await;
     check(&["completions", "ksh"], "zsh").await;
-    check(&["outbox", "retry", "1"], "retry").await;
+    for word in ["show", "retry", "delete"] {
+        check(&["outbox", word, "1"], "`dirherald outbox list` shows those there are").await;
+        check(&["outbox", word], "<ID>").await;
+    }
     check(&["test-mail"], "--to").await;
     check(&["test-mail", "--to", "nobody"], "not a mail address").await;
-    check(&["outbox", "show", "1"], "ID").await;
     for command in [&["check"][..], &["events"], &["status"], &["outbox", "list"], &["held", "list"]] {
         let words = format!("no identity store is called elsewhere; the configuration has {STORE}");
         check(&[command, &["--store", "elsewhere"]].concat(), &words).await;

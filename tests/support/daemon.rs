@@ -69,7 +69,7 @@ pub struct Daemon {
 }
 
 impl Site {
-    /// A directory and a mail server, both in the clear, no option on, no waiting for a digest.
+    /// A directory and a mail server, both in the clear, no option on, no waiting for a digest or for the hour.
     pub fn new(slapd: &Slapd, smtp: &SmtpServer) -> Self {
         Self::empty().and_store(STORE, slapd, smtp)
     }
@@ -95,6 +95,7 @@ impl Site {
             ("smtp.security", toml_text("none")),
             ("smtp.from", toml_text("Directory <no-reply@harbour-vale.example>")),
             ("notify.digest_window", toml_text("0s")),
+            ("notify.max_messages_per_hour", "1000000".to_owned()),
         ];
         for (key, value) in keys {
             self.keys.insert(format!("identity_store.{name}.{key}"), value);
@@ -133,6 +134,19 @@ impl Site {
     /// Where the state is, unless a test sets another `state.path`.
     pub fn state_file(&self) -> PathBuf {
         self.dir.path().join("state.db")
+    }
+
+    /// The state file as it is, for what no command shows, and for putting it into a state that takes hours or a
+    /// broken disk to come about.
+    pub fn state(&self) -> rusqlite::Connection {
+        let connection = rusqlite::Connection::open(self.state_file()).expect("opening the state file");
+        connection.busy_timeout(wait::PATIENCE).expect("setting the busy timeout");
+        connection
+    }
+
+    /// One number out of the state file.
+    pub fn count(&self, sql: &str) -> i64 {
+        self.state().query_row(sql, [], |row| row.get(0)).expect("counting in the state file")
     }
 
     /// What all daemons of this site wrote to standard error.

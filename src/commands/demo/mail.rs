@@ -147,6 +147,7 @@ mod tests {
             store: "acme",
             events: &[],
             reasons: &BTreeSet::from(["owner", "added_members"]),
+            intended_to: None,
         };
         Mail::parse(&letter.to_bytes().unwrap())
     }

@@ -46,10 +46,13 @@ fn what_is_left_out_has_its_default() {
         removed_members: false,
         recipients: Recipients { to: Vec::new(), cc: Vec::new(), copy: Copies::Notifications },
         digest_window: Duration::from_secs(10),
+        max_messages_per_hour: 60,
         group_expansion_limit: 1000,
         notify_disabled_accounts: false,
         recipient_domains: [].into(),
         show_actor: true,
+        dry_run: false,
+        redirect_to: Vec::new(),
     };
     assert_eq!(store.notify, options);
 }
@@ -94,7 +97,10 @@ fn every_key_that_is_there_reaches_its_stage() {
             notify.group_expansion_limit = 5
             notify.notify_disabled_accounts = true
             notify.recipient_domains = ['ACME.example']
-            notify.show_actor = false"
+            notify.show_actor = false
+            notify.max_messages_per_hour = 2
+            notify.dry_run = true
+            notify.redirect_to = ['pilot@acme.example', 'Pilot@ACME.example', 'e@acme.example']"
         ),
         &[],
     );
@@ -135,10 +141,13 @@ fn every_key_that_is_there_reaches_its_stage() {
             copy: Copies::AllChanges,
         },
         digest_window: Duration::ZERO,
+        max_messages_per_hour: 2,
         group_expansion_limit: 5,
         notify_disabled_accounts: true,
         recipient_domains: ["acme.example".to_owned()].into(),
         show_actor: false,
+        dry_run: true,
+        redirect_to: vec!["pilot@acme.example".parse().unwrap(), "e@acme.example".parse().unwrap()],
     };
     assert_eq!(store.notify, options);
 }

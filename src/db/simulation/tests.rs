@@ -6,7 +6,10 @@ use rusqlite::Connection;
 
 use super::*;
 use crate::{
-    db::company::{BASE, STORE, State},
+    db::{
+        Pace,
+        company::{BASE, STORE, State},
+    },
     notify::{
         explain::{Decided, explain},
         notification::Via,
@@ -105,9 +108,12 @@ async fn check_in(mut state: State, words: &str, change: &str) -> Vec<String> {
     state.dispatch().await;
     let happened: Vec<_> = state.events().split_off(before.1);
     let reader = state.reader();
-    let decided = happened
-        .iter()
-        .map(|row| reader.decided(row, std::time::Duration::ZERO).unwrap().expect("it was dispatched"));
+    let decided = happened.iter().map(|row| {
+        reader
+            .decided(row, Pace { window: std::time::Duration::ZERO, cap: u32::MAX, now: row.event.seen })
+            .unwrap()
+            .expect("it was dispatched")
+    });
     let told = shown(&simulated.explanations);
     assert_eq!(told, shown(&decided.collect::<Vec<_>>()), "{words}");
     told.into_iter().filter(|line| !line.starts_with(' ')).collect()
@@ -297,8 +303,11 @@ fn what_is_not_there_yet_is_said() {
     old.execute_batch("PRAGMA application_id = 0x44485244; PRAGMA user_version = 1;").unwrap();
     assert_eq!(
         play(),
-        "the state file has version 1 and this needs version 2: start `dirherald run` of this version, which \
-         brings it up to date"
+        format!(
+            "the state file {} has version 1, this dirherald works with version 2: start `dirherald run`, or \
+             restart it, which brings the file up to date",
+            path.display()
+        )
     );
     drop(old);
     drop(open::open_for_writing(&path).unwrap());

@@ -54,7 +54,13 @@ fn mail_in(company: &Company, reader: &str, ticked: &str, changes: &[&str]) -> R
         .filter(|notice| notice.notification.recipient.address.as_str() == format!("{reader}@acme.example"))
         .collect();
     let timezone = TimeZone::get("Europe/Berlin").unwrap();
-    let content = MailContent { store: "acme", notices: &notices, show_actor: !hidden, timezone: &timezone };
+    let content = MailContent {
+        store: "acme",
+        notices: &notices,
+        gathered: Gathered::Window,
+        show_actor: !hidden,
+        timezone: &timezone,
+    };
     render(&content).unwrap()
 }
 
@@ -194,8 +200,41 @@ fn the_test_mail() {
 }
 
 #[test]
+fn m06_the_summary_of_an_hour_says_that_it_is_one_and_why() {
+    let company = Company::new(COMPANY);
+    let notices = [1, 2].map(|number| {
+        let set = company.change_set(number, "member-added finance anna by=dora");
+        let notification = decide(&set, &options("owner"), &company).unwrap().notifications.remove(0);
+        Notice { notification, events: set.events }
+    });
+    let timezone = TimeZone::UTC;
+    let words = |gathered| {
+        let content =
+            MailContent { store: "acme", notices: &notices, gathered, show_actor: true, timezone: &timezone };
+        let mail = render(&content).unwrap();
+        assert_sound(&mail);
+        [mail.text.split_whitespace().collect::<Vec<_>>().join(" "), mail.html]
+    };
+    for words in words(Gathered::Hour { cap: 60 }) {
+        assert!(
+            words.contains("This is a summary: more than 60 mails within an hour were due to you"),
+            "{words}"
+        );
+    }
+    for words in words(Gathered::Window) {
+        assert!(!words.contains("summary"), "{words}");
+    }
+}
+
+#[test]
 fn a_mail_without_an_event_is_refused() {
-    let content = MailContent { store: "acme", notices: &[], show_actor: true, timezone: &TimeZone::UTC };
+    let content = MailContent {
+        store: "acme",
+        notices: &[],
+        gathered: Gathered::Window,
+        show_actor: true,
+        timezone: &TimeZone::UTC,
+    };
     assert!(matches!(render(&content), Err(RenderError::NothingToSay)));
 }
 
@@ -232,12 +271,23 @@ fn hostile_mails(hostile: &str) -> Vec<Rendered> {
         if reader == 1 {
             mails.extend(notices.iter().map(|notice| {
                 let notices = std::slice::from_ref(notice);
-                render(&MailContent { store: "acme", notices, show_actor: true, timezone: &timezone })
-                    .unwrap()
+                render(&MailContent {
+                    store: "acme",
+                    notices,
+                    gathered: Gathered::Window,
+                    show_actor: true,
+                    timezone: &timezone,
+                })
+                .unwrap()
             }));
         } else {
-            let content =
-                MailContent { store: "acme", notices: &notices, show_actor: true, timezone: &timezone };
+            let content = MailContent {
+                store: "acme",
+                notices: &notices,
+                gathered: Gathered::Window,
+                show_actor: true,
+                timezone: &timezone,
+            };
             mails.push(render(&content).unwrap());
         }
     }
@@ -374,7 +424,7 @@ proptest! {
                 notification.grounds.iter().filter_map(|ground| ground.who.as_ref()).map(|who| who.name.clone()).collect();
             let notices = [Notice { notification, events: set.events.clone() }];
             let content =
-                MailContent { store: "acme", notices: &notices, show_actor: false, timezone: &TimeZone::UTC };
+                MailContent { store: "acme", notices: &notices, gathered: Gathered::Window, show_actor: false, timezone: &TimeZone::UTC };
             let mail = render(&content).unwrap();
             assert_sound(&mail);
             for text in [&mail.subject, &mail.text, &mail.html] {

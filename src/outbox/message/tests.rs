@@ -37,6 +37,7 @@ impl Draft {
             store: &self.store,
             events: &self.events,
             reasons: &reasons,
+            intended_to: None,
         }
         .to_bytes()
         .unwrap()
@@ -177,6 +178,7 @@ fn bare_letter<'a>(from: &'a Mailbox, to: &'a [Mailbox], none: &'a BTreeSet<&'a 
         store: "acme",
         events: &[],
         reasons: none,
+        intended_to: None,
     }
 }
 
@@ -297,4 +299,73 @@ proptest! {
         prop_assert_eq!(read(mail.body_text(0)), text);
         prop_assert_eq!(read(mail.body_html(0)), html);
     }
+}
+
+/// [`redirected`] to two pilots, for `intended`.
+fn to_the_pilots(mail: &[u8], intended: &str) -> Vec<u8> {
+    let to = ["pilot@acme.example", "copilot@acme.example"].map(|address| address.parse().unwrap());
+    let intended: MailAddress = intended.parse().unwrap();
+    redirected(mail, &Redirection { to: &to, intended: &intended, message_id: "<7@acme.example>" }).unwrap()
+}
+
+fn head_and_body(mail: &[u8]) -> (String, String) {
+    let text = String::from_utf8(mail.to_vec()).unwrap();
+    let (head, body) = text.split_once("\r\n\r\n").unwrap();
+    (head.to_owned(), body.to_owned())
+}
+
+#[test]
+fn a_redirected_mail_names_nobody_whom_it_does_not_go_to() {
+    let mut draft = draft();
+    draft.text = "To: you\nCc: nobody\n\n To: me\n".to_owned();
+    // Long enough for headers of several lines.
+    let many = |word: &str| {
+        (0..9).map(|n| mailbox("Somebody Or Other", &format!("{word}{n}@real.example"))).collect()
+    };
+    draft.to = many("to");
+    draft.cc = many("cc");
+    let before = draft.bytes();
+    let after = to_the_pilots(&before, "to0@real.example");
+    well_formed(&after).unwrap();
+    let (head, body) = head_and_body(&after);
+    assert_eq!(body, head_and_body(&before).1);
+    assert_eq!(head.matches("real.example").count(), 1, "{head}");
+    let mail = parse(&after);
+    let pilots: Vec<_> = people(mail.to()).into_iter().map(|(_, address)| address).collect();
+    assert_eq!(pilots, ["pilot@acme.example", "copilot@acme.example"]);
+    assert!(mail.cc().is_none());
+    assert_eq!(mail.message_id(), Some("7@acme.example"));
+    assert_eq!(mail.header_raw("X-Dirherald-Intended-To").map(str::trim), Some("to0@real.example"));
+    let mut names = header_names(&mail);
+    names.sort();
+    let mut unique = names.clone();
+    unique.dedup();
+    assert_eq!(names, unique, "no header stands twice");
+    // Once more, for others: nothing of the first time is left.
+    assert_eq!(header_names(&parse(&to_the_pilots(&after, "to0@real.example"))).len(), names.len());
+}
+
+#[test]
+fn m16_an_intended_recipient_stays_in_its_header() {
+    let mail = to_the_pilots(&draft().bytes(), "jörg@exämple.example");
+    well_formed(&mail).unwrap();
+    let parsed = parse(&mail);
+    // Free text beyond ASCII, as RFC 2047 writes it.
+    let intended = parsed.header_raw("X-Dirherald-Intended-To").map(str::trim).unwrap_or_default();
+    assert!(intended.starts_with("=?utf-8?b?") && intended.is_ascii(), "{intended}");
+}
+
+#[test]
+fn a_mail_that_is_written_for_others_says_for_whom_it_is() {
+    let (from, to, none) = (mailbox("", "a@acme.example"), [mailbox("", "b@acme.example")], BTreeSet::new());
+    let intended: MailAddress = "ada@real.example".parse().unwrap();
+    let letter = Letter { intended_to: Some(&intended), ..bare_letter(&from, &to, &none) };
+    let (head, _) = head_and_body(&letter.to_bytes().unwrap());
+    assert!(head.contains("\r\nX-Dirherald-Intended-To: ada@real.example"), "{head}");
+}
+
+#[test]
+fn a_sibling_has_an_id_of_its_own_at_the_same_domain() {
+    let id = Uuid::from_u128(9);
+    assert_eq!(sibling_id("<7@acme.example>", id), format!("<{id}@acme.example>"));
 }

@@ -254,3 +254,11 @@ proptest! {
         prop_assert!(queue.is_empty());
     }
 }
+
+#[test]
+fn m03_who_asks_by_hand_does_not_wait_for_the_next_probe() {
+    let down = ServerHealth::Down { failures: 7, probe_at: at(100) };
+    assert_eq!(down.asked(at(50)), ServerHealth::Down { failures: 7, probe_at: at(50) });
+    assert_eq!(down.asked(at(200)), down);
+    assert_eq!(ServerHealth::Up.asked(at(50)), ServerHealth::Up);
+}

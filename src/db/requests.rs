@@ -1,0 +1,266 @@
+//! What commands ask of the queue: rows that whoever holds the lock of `run` carries out.
+
+use std::{collections::BTreeSet, path::Path};
+
+use jiff::Timestamp;
+use rusqlite::{Connection, OptionalExtension, params};
+use uuid::Uuid;
+
+use super::{
+    DbError, RunLock, StoreNo,
+    error::During,
+    open,
+    rows::{micros, unreadable},
+};
+use crate::outbox::state::DeliveryState;
+
+/// Keeps one call well under 50 ms.
+pub(super) const REQUESTS_AT_ONCE: u32 = 64;
+
+/// What is asked for one message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wish {
+    /// To be sent now, as if it were new.
+    Retry,
+    /// To be forgotten, and never told again.
+    Delete,
+}
+
+/// What came of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RequestOutcome {
+    /// Carried out.
+    Done,
+    /// Refused: the mail server has the message.
+    Delivered,
+    /// There is no such message any more.
+    Gone,
+}
+
+/// The number of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RequestNo(i64);
+
+impl Wish {
+    const ALL: [Self; 2] = [Self::Retry, Self::Delete];
+
+    /// The word of the command line and of the database.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Retry => "retry",
+            Self::Delete => "delete",
+        }
+    }
+}
+
+impl RequestOutcome {
+    const ALL: [Self; 3] = [Self::Done, Self::Delivered, Self::Gone];
+
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Delivered => "delivered",
+            Self::Gone => "gone",
+        }
+    }
+}
+
+/// Where a command leaves its requests.
+pub struct Requests {
+    connection: Connection,
+    /// `None`: a daemon has it, and carries out what is asked.
+    lock: Option<RunLock>,
+}
+
+impl Requests {
+    /// `None`: there is no state file yet, or nothing is in it.
+    pub fn open(path: &Path) -> Result<Option<Self>, DbError> {
+        if !path.try_exists().map_err(|source| open::open_error(path, source))? {
+            return Ok(None);
+        }
+        match RunLock::take(path) {
+            Ok(lock) => Ok(Some(Self { connection: open::open_for_writing(path)?, lock: Some(lock) })),
+            Err(DbError::Locked { .. }) => {
+                let connection = open::open_beside_a_daemon(path)?;
+                Ok(connection.map(|connection| Self { connection, lock: None }))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Whether a daemon is there to send what is to be sent.
+    pub fn daemon_runs(&self) -> bool {
+        self.lock.is_none()
+    }
+
+    /// Asks; without a daemon that is also the carrying out. `None`: there is no message with this id.
+    pub fn ask(&mut self, id: Uuid, wish: Wish, now: Timestamp) -> Result<Option<RequestNo>, DbError> {
+        let transaction = self.connection.transaction().during("begin a request")?;
+        let found: Option<i64> = transaction
+            .query_row(
+                "SELECT seq FROM message WHERE id = ?1 AND deleted_at IS NULL",
+                [id.as_bytes()],
+                |row| row.get(0),
+            )
+            .optional()
+            .during("find a message")?;
+        let Some(message) = found else { return Ok(None) };
+        transaction
+            .execute(
+                "INSERT INTO outbox_request (store, message, wish, asked_at)
+                 SELECT store, seq, ?2, ?3 FROM message WHERE seq = ?1",
+                params![message, wish.as_str(), micros(now)],
+            )
+            .during("store a request")?;
+        let request = RequestNo(transaction.last_insert_rowid());
+        if self.lock.is_some() {
+            carry_out_one(&transaction, request.0, message, wish, now)?;
+        }
+        transaction.commit().during("commit a request")?;
+        Ok(Some(request))
+    }
+
+    /// `None`: not carried out yet.
+    pub fn outcome(&self, request: RequestNo) -> Result<Option<RequestOutcome>, DbError> {
+        self.connection
+            .prepare_cached("SELECT outcome FROM outbox_request WHERE seq = ?1")
+            .and_then(|mut s| {
+                s.query_row([request.0], |row| {
+                    let word: Option<String> = row.get(0)?;
+                    let parse = |word: String| {
+                        RequestOutcome::ALL
+                            .into_iter()
+                            .find(|outcome| outcome.as_str() == word)
+                            .ok_or_else(|| unreadable(0, "unknown outcome of a request"))
+                    };
+                    word.map(parse).transpose()
+                })
+            })
+            .during("read a request")
+    }
+
+    /// Whether an attempt was made, or ruled out, since the message was last retried.
+    pub fn is_settled(&self, id: Uuid) -> Result<bool, DbError> {
+        self.connection
+            .prepare_cached(
+                "SELECT due_at IS NULL
+                        OR EXISTS (SELECT 1 FROM attempt
+                                   WHERE attempt.message = message.seq AND attempt.seq > renewed_after)
+                 FROM message WHERE id = ?1",
+            )
+            .and_then(|mut s| s.query_row([id.as_bytes()], |row| row.get(0)))
+            .during("read a message")
+    }
+}
+
+/// What [`carry_out`] did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct CarriedOut {
+    /// Messages that are due now.
+    pub retried: usize,
+    /// Requests that wait until an attempt is over.
+    pub waiting: usize,
+    /// Whether there may be more.
+    pub unfinished: bool,
+}
+
+/// Carries out what is asked for messages of `store`, those `in_flight` excepted: an attempt that is under way
+/// ends first.
+pub(super) fn carry_out(
+    connection: &Connection,
+    store: StoreNo,
+    in_flight: &BTreeSet<i64>,
+    now: Timestamp,
+) -> Result<CarriedOut, DbError> {
+    let mut done = CarriedOut::default();
+    let open = open_requests(connection, store)?;
+    done.unfinished = open.len() == REQUESTS_AT_ONCE as usize;
+    for (request, message, wish) in open {
+        if in_flight.contains(&message) {
+            done.waiting += 1;
+            continue;
+        }
+        let outcome = carry_out_one(connection, request, message, wish, now)?;
+        done.retried += usize::from(wish == Wish::Retry && outcome == RequestOutcome::Done);
+    }
+    // Those that wait would be found again and again.
+    done.unfinished &= done.waiting < REQUESTS_AT_ONCE as usize;
+    Ok(done)
+}
+
+fn open_requests(connection: &Connection, store: StoreNo) -> Result<Vec<(i64, i64, Wish)>, DbError> {
+    connection
+        .prepare_cached(
+            "SELECT seq, message, wish FROM outbox_request
+             WHERE store = ?1 AND outcome IS NULL ORDER BY seq LIMIT ?2",
+        )
+        .and_then(|mut s| {
+            s.query_map(params![store.0, REQUESTS_AT_ONCE], |row| {
+                let word: String = row.get(2)?;
+                let wish = Wish::ALL.into_iter().find(|wish| wish.as_str() == word);
+                Ok((row.get(0)?, row.get(1)?, wish.ok_or_else(|| unreadable(2, "unknown wish"))?))
+            })?
+            .collect()
+        })
+        .during("read requests")
+}
+
+fn carry_out_one(
+    connection: &Connection,
+    request: i64,
+    message: i64,
+    wish: Wish,
+    now: Timestamp,
+) -> Result<RequestOutcome, DbError> {
+    let (state, deleted): (String, bool) = connection
+        .prepare_cached("SELECT state, deleted_at IS NOT NULL FROM message WHERE seq = ?1")
+        .and_then(|mut s| s.query_row([message], |row| Ok((row.get(0)?, row.get(1)?))))
+        .during("read the state of a message")?;
+    let state = DeliveryState::parse(&state);
+    let outcome = match wish {
+        _ if deleted => RequestOutcome::Gone,
+        Wish::Retry if state == Some(DeliveryState::Delivered) => RequestOutcome::Delivered,
+        Wish::Retry => {
+            renew(connection, message, now)?;
+            RequestOutcome::Done
+        }
+        Wish::Delete => {
+            delete(connection, message, now)?;
+            RequestOutcome::Done
+        }
+    };
+    connection
+        .prepare_cached("UPDATE outbox_request SET outcome = ?2 WHERE seq = ?1")
+        .and_then(|mut s| s.execute(params![request, outcome.as_str()]))
+        .during("store what came of a request")?;
+    Ok(outcome)
+}
+
+/// Due now, with its whole time and all its attempts before it: whoever asks thinks that what stood in the way is
+/// gone. One that the server put off stays marked so.
+fn renew(connection: &Connection, message: i64, now: Timestamp) -> Result<(), DbError> {
+    connection
+        .prepare_cached(
+            "UPDATE message SET state = CASE state WHEN 'deferred' THEN 'deferred' ELSE 'scheduled' END,
+                                due_at = ?2, ended_at = NULL, renewed_at = ?2,
+                                renewed_after = coalesce((SELECT max(seq) FROM attempt WHERE message = ?1), 0)
+             WHERE seq = ?1",
+        )
+        .and_then(|mut s| s.execute(params![message, micros(now)]))
+        .during("retry a message")
+        .map(drop)
+}
+
+/// The row stays, so that nobody composes again what it told. One that never left counts for no hour.
+fn delete(connection: &Connection, message: i64, now: Timestamp) -> Result<(), DbError> {
+    connection
+        .prepare_cached(
+            "UPDATE message SET deleted_at = ?2, bytes = x'', ended_at = coalesce(ended_at, ?2), due_at = NULL,
+                                state = CASE WHEN due_at IS NULL THEN state ELSE 'suppressed' END,
+                                cap_key = CASE state WHEN 'delivered' THEN cap_key END
+             WHERE seq = ?1",
+        )
+        .and_then(|mut s| s.execute(params![message, micros(now)]))
+        .during("delete a message")
+        .map(drop)
+}
