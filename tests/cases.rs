@@ -1,6 +1,8 @@
 //! The numbered cases a trustworthy listener survives, and the promises of the whole: the real program between
 //! real servers.
 
+mod actors;
+mod configuration;
 mod digest;
 mod hour;
 mod identity;
@@ -10,5 +12,6 @@ mod pilot;
 mod refresh;
 mod restarts;
 mod scene;
+mod secrets;
 mod set_aside;
 mod trouble;

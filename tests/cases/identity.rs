@@ -128,18 +128,7 @@ async fn l10_the_dummy_member_is_never_mailed_or_shown() {
     const PROJECT: &str = "cn=harbour-project,ou=groups";
     let copies = "[\"archive@harbour-vale.example\"]";
     let scene = Scene::company().await.with("recipients.to", copies);
-    // A person who happens to bear the dummy's name changes nothing.
-    scene
-        .ldap
-        .add(
-            NOBODY,
-            &[
-                ("objectClass", &["dirheraldManaged", "applicationProcess"]),
-                ("cn", &["nobody"]),
-                ("mail", &["nobody@harbour-vale.example"]),
-            ],
-        )
-        .await;
+    embody_nobody(&scene).await;
     let daemon = scene.live().await;
     scene
         .ldap
@@ -166,10 +155,63 @@ async fn l10_the_dummy_member_is_never_mailed_or_shown() {
             "wanjiru: owner: The group empty was deleted",
         ]
     );
+    assert_nobody_is_unseen(&scene);
+    daemon.stop().await;
+}
+
+/// The dummy member as an entry with an address, which happens; it changes nothing.
+async fn embody_nobody(scene: &Scene) {
+    let attributes: [(&str, &[&str]); 3] = [
+        ("objectClass", &["dirheraldManaged", "applicationProcess"]),
+        ("cn", &["nobody"]),
+        ("mail", &["nobody@harbour-vale.example"]),
+    ];
+    scene.ldap.add(NOBODY, &attributes).await;
+}
+
+fn assert_nobody_is_unseen(scene: &Scene) {
     for letter in scene.letters() {
-        assert!(!letter.text.contains("nobody") && !letter.html.contains("nobody"), "{}", letter.text);
+        assert!(!letter.text.contains(NOBODY) && !letter.html.contains(NOBODY), "{}", letter.text);
+        assert!(!letter.subject.contains("nobody"), "{letter:?}");
         assert!(!letter.to.iter().any(|to| to.contains("nobody")), "{letter:?}");
     }
+}
+
+#[tokio::test]
+async fn l10_the_dummy_member_is_not_told_with_all_members() {
+    const PROJECT: &str = "cn=harbour-project,ou=groups";
+    const SALES: &str = "cn=sales,ou=groups";
+    let scene = Scene::company().await.with("notify.object_modified", "true");
+    embody_nobody(&scene).await;
+    let daemon = scene.live().await;
+    // Alone in its group.
+    scene.ldap.rename(PROJECT, "cn=quay-project").await;
+    let mut told = vec!["wanjiru: owner"];
+    scene.assert_reasons(&told).await;
+    // It makes room for the first, and takes the place of the last.
+    let project = "cn=quay-project,ou=groups";
+    let changes = [Change::Add("member", &["uid=aroha,ou=people"]), Change::Delete("member", &[NOBODY])];
+    scene.ldap.modify(project, &changes).await;
+    told.extend(["wanjiru: owner", "aroha: added_members, object_modified"]);
+    scene.assert_reasons(&told).await;
+    scene.ldap.replace(project, "member", &[NOBODY]).await;
+    told.extend(["wanjiru: owner", "aroha: removed_members"]);
+    scene.assert_reasons(&told).await;
+    // Beside others: that it comes is no event.
+    scene.ldap.add_member(SALES, NOBODY).await;
+    scene.assert_reasons(&told).await;
+    scene.ldap.replace(SALES, "displayName", &["Sales and more"]).await;
+    told.extend(["sofia: object_modified, owner", "aroha: object_modified", "dmitri: object_modified"]);
+    scene.assert_reasons(&told).await;
+    // Among the last members.
+    scene.ldap.delete(SALES).await;
+    told.extend([
+        "sofia: object_modified, owner, removed_members",
+        "aroha: object_modified, removed_members",
+        "dmitri: object_modified, removed_members",
+    ]);
+    scene.assert_reasons(&told).await;
+    assert_nobody_is_unseen(&scene);
     daemon.stop().await;
 }
 
@@ -255,6 +297,55 @@ async fn l17_member_uniquemember_with_and_without_uid_and_memberuid() {
         "mei: added_members: You were added to crane-log",
     ]);
     scene.assert_told(&told).await;
+    daemon.stop().await;
+}
+
+#[tokio::test]
+async fn l17_all_members_are_told_however_the_group_names_them() {
+    let scene = Scene::company().await.with("notify.object_modified", "true");
+    embody_nobody(&scene).await;
+    let dn = |uid: &str| scene.slapd.dn(&format!("uid={uid},ou=people"));
+    let (mei, numbered, spelled) = (
+        dn("mei"),
+        format!("{}#'0101'B", dn("mei")),
+        format!("UID=Oscar , OU=People,{}", scene.slapd.base()),
+    );
+    let (nobody, numbered_nobody) = (scene.slapd.dn(NOBODY), format!("{}#'1'B", scene.slapd.dn(NOBODY)));
+    let groups: [(&str, &str, &str, &[&str]); 4] = [
+        ("names", "groupOfNames", "member", &[&mei, &spelled, &nobody]),
+        ("members", "groupOfMembers", "member", &[&mei, &spelled, &nobody]),
+        ("unique", "groupOfUniqueNames", "uniqueMember", &[&numbered, &spelled, &nobody, &numbered_nobody]),
+        ("unix", "posixGroup", "memberUid", &["mei", "oscar", "nobody-by-that-name"]),
+    ];
+    for (name, class, attribute, members) in groups {
+        let classes = [class, "dirheraldManaged"];
+        let mut attributes: Vec<(&str, &[&str])> = vec![
+            ("objectClass", &classes),
+            ("cn", std::slice::from_ref(&name)),
+            ("owner", &["uid=ravi,ou=people"]),
+            (attribute, members),
+        ];
+        if class == "posixGroup" {
+            attributes.push(("gidNumber", &["4711"]));
+        }
+        scene.ldap.add(&format!("cn={name},ou=groups"), &attributes).await;
+    }
+    let daemon = scene.live().await;
+    let mut told = Vec::new();
+    for (name, ..) in groups {
+        let group = format!("cn={name},ou=groups");
+        scene.ldap.replace(&group, "displayName", &["Changed"]).await;
+        told.extend(["ravi: owner", "mei: object_modified", "oscar: object_modified"]);
+        scene.assert_reasons(&told).await;
+        scene.ldap.delete(&group).await;
+        told.extend([
+            "ravi: owner",
+            "mei: object_modified, removed_members",
+            "oscar: object_modified, removed_members",
+        ]);
+        scene.assert_reasons(&told).await;
+    }
+    assert_nobody_is_unseen(&scene);
     daemon.stop().await;
 }
 

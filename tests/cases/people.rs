@@ -3,7 +3,7 @@
 use crate::{
     cases::scene::Scene,
     support::{
-        ldap::Change,
+        ldap::{Change, Ldap},
         mail::Letter,
         smtp::{Mail, SmtpServer},
     },
@@ -190,6 +190,79 @@ async fn m17_markup_and_template_syntax_in_names_are_text() {
         assert!(html.contains(&escaped), "{escaped}: {html}");
         for tag in ["<script", "<img", "<a href=\"https://evil"] {
             assert!(!letter.html.contains(tag), "{}", letter.html);
+        }
+    }
+    daemon.stop().await;
+}
+
+/// Names with characters that turn text around or take no room, and what is left to be read.
+const DECEPTIVE: [(&str, &str); 7] = [
+    ("\u{202E}nehC ieM", "nehC ieM"),
+    ("Mei\u{200B} Chen", "Mei Chen"),
+    ("\u{2066}Mei\u{2069} \u{FEFF}Chen\u{200F}", "Mei Chen"),
+    ("M\u{00AD}ei\u{2060} C\u{200D}hen", "Mei Chen"),
+    ("Mei \u{E0041}\u{E0042}Chen\u{FE0F}", "Mei Chen"),
+    ("Mei\tChen\u{7F}\u{85}", "Mei Chen"),
+    // Cyrillic, Greek: letters that look like others stay; the name of the entry tells who it is.
+    ("\u{041C}\u{0435}i \u{03F9}hen", "\u{041C}\u{0435}i \u{03F9}hen"),
+];
+
+/// Controls, marks of direction, and what takes no room.
+fn is_deceptive(c: char) -> bool {
+    let is_line_end = matches!(c, '\r' | '\n');
+    (c.is_control() && !is_line_end)
+        || matches!(c,
+            '\u{00AD}' | '\u{061C}' | '\u{200B}'..='\u{200F}' | '\u{202A}'..='\u{202E}'
+            | '\u{2060}'..='\u{206F}' | '\u{FE00}'..='\u{FE0F}' | '\u{FEFF}' | '\u{E0000}'..='\u{E0FFF}')
+}
+
+#[tokio::test]
+async fn m18_deceptive_names_are_shown_plainly_and_with_the_name_of_the_entry() {
+    let scene = Scene::company().await;
+    let scene = ["logged_in_users", "manager", "object_modified"]
+        .into_iter()
+        .fold(scene, |scene, option| scene.with(&format!("notify.{option}"), "true"))
+        .with("recipients.to", "[\"archive@harbour-vale.example\"]");
+    for (number, (deceptive, _)) in DECEPTIVE.iter().enumerate() {
+        let (person, group) = (format!("uid=eve{number},ou=people"), format!("cn=evil{number},ou=groups"));
+        scene.ldap.add_person(&person, "Eve", &format!("eve{number}@harbour-vale.example")).await;
+        scene.ldap.replace(&person, "displayName", &[deceptive]).await;
+        scene.ldap.set_manager(&person, "uid=maren,ou=people").await;
+        let attributes: [(&str, &[&str]); 5] = [
+            ("objectClass", &["groupOfNames", "dirheraldManaged"]),
+            ("cn", &[&format!("evil{number}")]),
+            ("displayName", &[deceptive]),
+            ("owner", &["uid=ravi,ou=people"]),
+            ("member", &["uid=mei,ou=people"]),
+        ];
+        scene.ldap.add(&group, &attributes).await;
+    }
+    let daemon = scene.live().await;
+    let lena = Ldap::bind_as(&scene.slapd, "uid=lena,ou=people").await;
+    for (number, (deceptive, plain)) in DECEPTIVE.iter().enumerate() {
+        let (person, group) = (format!("uid=eve{number},ou=people"), format!("cn=evil{number},ou=groups"));
+        lena.add_member(&group, &person).await;
+        lena.replace(&person, "title", &[deceptive]).await;
+        scene.settle().await;
+        // Whoever reads of somebody else reads the entry's own name beside the one that anybody may choose.
+        for who in ["ravi", "archive", "lena", "maren"] {
+            let letters = scene.letters_to(who).into_iter();
+            let of_person: Vec<Letter> = letters.filter(|letter| letter.text.contains(&person)).collect();
+            assert!(!of_person.is_empty(), "{who} reads {person}: {:#?}", scene.told());
+            for Letter { subject, text, html, .. } in of_person {
+                assert!(subject.contains(plain) && text.contains(plain), "{subject}\n{text}");
+                assert!(html.contains(plain) && html.contains(&person), "{html}");
+            }
+        }
+        for who in ["mei", &format!("eve{number}")] {
+            let letters = scene.letters_to(who);
+            let shown = |letter: &&Letter| letter.text.contains(&group) && letter.html.contains(&group);
+            assert!(letters.iter().any(|letter| shown(&letter)), "{who} reads {group}: {letters:#?}");
+        }
+    }
+    for letter in scene.letters() {
+        for text in [&letter.subject, &letter.text, &letter.html] {
+            assert_eq!(text.chars().find(|c| is_deceptive(*c)), None, "{letter:?}");
         }
     }
     daemon.stop().await;

@@ -118,6 +118,23 @@ impl Scene {
         assert_eq!(told, expected, "{:#?}\n{}", self.events(), self.site.log());
     }
 
+    /// Each mail once, without those of the bell, as `who: reasons`, sorted; after [`settle`](Self::settle).
+    pub async fn reasons_in_all(&self) -> Vec<String> {
+        let told = self.told_in_all().await;
+        let reasons = |line: &String| line.splitn(3, ": ").take(2).collect::<Vec<_>>().join(": ");
+        let mut reasons: Vec<String> = told.iter().map(reasons).collect();
+        reasons.sort();
+        reasons
+    }
+
+    /// Compares with [`reasons_in_all`](Self::reasons_in_all).
+    pub async fn assert_reasons(&self, expected: &[&str]) {
+        let mut expected = expected.to_vec();
+        expected.sort_unstable();
+        let reasons = self.reasons_in_all().await;
+        assert_eq!(reasons, expected, "{:#?}\n{}", self.events(), self.site.log());
+    }
+
     /// All mails, duplicates too, without those of the bell.
     pub fn letters(&self) -> Vec<Letter> {
         let mails = self.smtp.mails();

@@ -1,295 +1,396 @@
 //! Plays rows before the real program and compares all mails that ever came with those that should.
 
-use std::{collections::BTreeMap, fmt::Write};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write,
+};
 
 use dirherald::{
-    change::event::{Change, ChangeEvent},
+    change::event::ChangeEvent,
     db::{EventFilter, Reader},
-    directory::entry::{EntryKind, EntryRef},
 };
 
 use super::{
+    bodies::{Actors, Reading},
     openldap::{self, Stage},
-    row::{ARCHIVE, AUDITOR, Class, EXPANSION_LIMIT, Entry, Field, Row, Step},
+    row::{ARCHIVE, AUDITOR, EXPANSION_LIMIT, Notice, Operation, Row, Step},
 };
 use crate::support::{
     daemon::{Site, toml_text},
+    ldap::Ldap,
     mail::Letter,
-    slapd::{NOBODY, Setup, Slapd},
+    slapd::{Setup, Slapd},
     smtp::SmtpServer,
     wait,
 };
 
-/// One store for each choice of options; all watch the same tree, so that each row is seen under each choice.
-const STORES: [(&str, &[&str]); 5] = [
-    (ALL, &["owner", "added_members", "removed_members", "recipients"]),
-    ("owner", &["owner"]),
-    ("added-members", &["added_members"]),
-    ("removed-members", &["removed_members"]),
-    (COPIES, &["recipients"]),
+/// The boxes that can be ticked, in the document's order.
+const OPTIONS: [&str; 7] = [
+    "logged_in_users",
+    "owner",
+    "manager",
+    "object_modified",
+    "public_group_owner",
+    "added_members",
+    "removed_members",
 ];
-const ALL: &str = "all";
 
-/// Nothing is on but copies of all changes.
-const COPIES: &str = "copies";
-
-/// How many mails one ring brings, the copies left out.
-const MAILS_OF_A_RING: usize = 6;
-
-/// `recipient: reasons` of each mail, sorted.
-type Mails = Vec<String>;
-
-/// Plays `rows` on a server like this.
-pub async fn check(setup: Setup, rows: &[Row]) {
-    let slapd = setup.start();
-    let smtp = SmtpServer::start().await;
-    let ldap = openldap::player(&slapd).await;
-    openldap::set_bell(&ldap).await;
-    let mut stages = Vec::new();
-    for (number, row) in rows.iter().enumerate() {
-        stages.push(Stage::set(&ldap, number, row).await);
-    }
-    let site = site(&slapd, &smtp);
-    let daemon = site.start();
-    daemon.wait_live().await;
-    let mut rings = 0;
-    for (row, stage) in rows.iter().zip(&mut stages) {
-        for step in &row.change {
-            stage.play(step).await;
-            rings += 1;
-            openldap::ring(&ldap, rings).await;
-            heard(&smtp, &site, rings, row.name).await;
-        }
-    }
-    compare(rows, &smtp, &site);
-    daemon.stop().await;
+/// A choice of options, as a store of its own. All stores watch the same tree, so that each row is seen under
+/// each choice.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Choice {
+    /// And To, Cc.
+    All,
+    /// And To.
+    Alone(&'static str),
+    /// To and Cc, and no option.
+    NoOption,
+    /// To and Cc of all changes, and no option.
+    AllChanges,
 }
 
-fn site(slapd: &Slapd, smtp: &SmtpServer) -> Site {
-    let mut site = Site::empty();
-    for (store, reasons) in STORES {
-        let key = |key: &str| format!("identity_store.{store}.{key}");
-        site = site.and_store(store, slapd, smtp);
-        for option in reasons.iter().filter(|reason| **reason != "recipients") {
-            site = site.with_global(&key(&format!("notify.{option}")), "true");
-        }
-        if reasons.contains(&"recipients") {
-            site = site
-                .with_global(&key("recipients.to"), &format!("[{}]", toml_text(ARCHIVE)))
-                .with_global(&key("recipients.cc"), &format!("[{}]", toml_text(AUDITOR)));
-        }
-        if store == COPIES {
-            site = site.with_global(&key("recipients.copy"), &toml_text("all-changes"));
-        }
-        site = site
-            .with_global(&key("notify.group_expansion_limit"), &EXPANSION_LIMIT.to_string())
-            .with_global(&key("schema.dummy_members"), &format!("[{}]", toml_text(&openldap::nobody())));
+impl Choice {
+    fn each() -> Vec<Self> {
+        let alone = OPTIONS.iter().map(|option| Self::Alone(option));
+        [Self::All, Self::NoOption, Self::AllChanges].into_iter().chain(alone).collect()
     }
-    site
+
+    fn store(&self) -> String {
+        match self {
+            Self::All => "all".to_owned(),
+            Self::Alone(option) => option.replace('_', "-"),
+            Self::NoOption => "none".to_owned(),
+            Self::AllChanges => "changes".to_owned(),
+        }
+    }
+
+    fn has(&self, option: &str) -> bool {
+        match self {
+            Self::All => true,
+            Self::Alone(alone) => *alone == option,
+            Self::NoOption | Self::AllChanges => false,
+        }
+    }
+
+    fn copies_to(&self) -> &'static [&'static str] {
+        match self {
+            Self::All | Self::NoOption | Self::AllChanges => &[ARCHIVE, AUDITOR],
+            Self::Alone(_) => &[ARCHIVE],
+        }
+    }
 }
 
-/// Waits until all mails of all rings are there and nothing is left in any queue: what came before a ring was
-/// told before it, so whatever is not there by then is not told.
-async fn heard(smtp: &SmtpServer, site: &Site, rings: usize, row: &str) {
-    let what = format!("the end of: {row}");
-    let (mut looked_at, mut of_the_bell) = (0, 0);
-    smtp.wait_for_mails(&what, |mails| {
-        let new = mails.get(looked_at..).unwrap_or_default();
-        of_the_bell +=
-            new.iter().flat_map(|mail| &mail.to).filter(|to| to.ends_with("@bell.example")).count();
-        looked_at = mails.len();
-        of_the_bell == rings * MAILS_OF_A_RING
-    })
-    .await;
-    wait::until_async(&what, async || (pending(site) == 0).then_some(())).await;
+/// As many rows are played together before everything that they lead to is waited for.
+const AT_ONCE: usize = 40;
+
+/// How rows are played.
+#[derive(Debug, Clone)]
+pub struct Play {
+    setup: Setup,
+    choices: Vec<Choice>,
+    keys: Vec<(&'static str, String)>,
+    actors: Actors,
 }
 
-fn pending(site: &Site) -> u64 {
-    let status = reader(site).status().expect("the state can be read");
-    status.iter().map(|store| store.outbox_pending).sum()
+impl Play {
+    /// On a plain server, with every option alone and all together.
+    pub fn new() -> Self {
+        Self::on(openldap::setup())
+    }
+
+    /// On a server like this.
+    pub fn on(setup: Setup) -> Self {
+        Self { setup, choices: Choice::each(), keys: openldap::configuration().into(), actors: Actors::Shown }
+    }
+
+    /// With all options, and with none: enough where nothing but the server is another.
+    pub fn all_together(mut self) -> Self {
+        self.choices = vec![Choice::All, Choice::AllChanges];
+        self
+    }
+
+    /// Members and objects are not to read who made a change.
+    pub fn with_hidden_actors(mut self) -> Self {
+        self.actors = Actors::Hidden;
+        self.with("notify.show_actor", "false")
+    }
+
+    /// With one key more in every store.
+    pub fn with(mut self, key: &'static str, value: &str) -> Self {
+        self.keys.push((key, value.to_owned()));
+        self
+    }
+
+    /// Plays them, many rows at once and step by step.
+    pub async fn check(self, rows: &[Row]) {
+        let slapd = self.setup.clone().start();
+        let smtp = SmtpServer::start().await;
+        let admin = Ldap::admin(&slapd).await;
+        let mut stages = Vec::new();
+        for (number, row) in rows.iter().enumerate() {
+            stages.push(Stage::set(&slapd, &admin, number, row).await);
+        }
+        let site = self.site(&slapd, &smtp);
+        let daemon = site.start();
+        daemon.wait_live().await;
+        let mut listener = Listener::new(&site, self.choices.len());
+        let mut ends = Vec::new();
+        for round in 0..rows.iter().map(|row| row.steps.len()).max().expect("rows") {
+            let mut steps: Vec<(&mut Stage<'_>, &Step)> = stages
+                .iter_mut()
+                .zip(rows)
+                .filter_map(|(stage, row)| Some((stage, row.steps.get(round)?)))
+                .collect();
+            for at_once in steps.chunks_mut(AT_ONCE) {
+                for (stage, step) in at_once {
+                    stage.play(&step.does).await;
+                }
+                listener.rings += 1;
+                openldap::ring(&admin, listener.rings).await;
+                listener.heard().await;
+            }
+            ends.push(smtp.mails().len());
+        }
+        self.compare(rows, &smtp, &ends, &site);
+        daemon.stop().await;
+    }
+
+    fn site(&self, slapd: &Slapd, smtp: &SmtpServer) -> Site {
+        let mut site = Site::empty();
+        for choice in &self.choices {
+            let store = choice.store();
+            let key = |key: &str| format!("identity_store.{store}.{key}");
+            site = site.and_store(&store, slapd, smtp);
+            for option in OPTIONS.iter().filter(|option| choice.has(option)) {
+                site = site.with_global(&key(&format!("notify.{option}")), "true");
+            }
+            for (list, address) in ["to", "cc"].into_iter().zip(choice.copies_to()) {
+                let listed = format!("[{}]", toml_text(address));
+                site = site.with_global(&key(&format!("recipients.{list}")), &listed);
+            }
+            if *choice == Choice::AllChanges {
+                site = site.with_global(&key("recipients.copy"), &toml_text("all-changes"));
+            }
+            site = site.with_global(&key("notify.group_expansion_limit"), &EXPANSION_LIMIT.to_string());
+            for (path, value) in &self.keys {
+                site = site.with_global(&key(path), value);
+            }
+        }
+        site
+    }
+
+    fn compare(&self, rows: &[Row], smtp: &SmtpServer, ends: &[usize], site: &Site) {
+        let events = events(site);
+        let mut came = Came { mails: BTreeMap::new(), wrong: String::new(), actors: self.actors };
+        for (at, mail) in smtp.mails().iter().enumerate() {
+            let round = ends.iter().take_while(|end| **end <= at).count();
+            came.take(&Letter::of(mail), round, rows, &events);
+        }
+        for (number, row) in rows.iter().enumerate() {
+            for (round, step) in row.steps.iter().enumerate() {
+                for choice in &self.choices {
+                    let place = (openldap::tag(number), round, choice.store());
+                    let found = came.mails.remove(&place).unwrap_or_default();
+                    let expected = expected(step, choice);
+                    if found != expected {
+                        came.complain_of_mails(row, &place, &expected, &found, &events);
+                    }
+                }
+            }
+        }
+        for (place, mails) in came.mails.iter().filter(|((tag, ..), _)| tag != "bell") {
+            let _ = writeln!(came.wrong, "mails of no change: {place:?} {mails:?}");
+        }
+        assert!(came.wrong.is_empty(), "{}\n{}", came.wrong, site.log());
+    }
+}
+
+/// Waits until everything was told.
+struct Listener {
+    reader: Reader,
+    stores: usize,
+    looked_at: i64,
+    rings: usize,
+}
+
+impl Listener {
+    fn new(site: &Site, stores: usize) -> Self {
+        Self { reader: reader(site), stores, looked_at: 0, rings: 0 }
+    }
+
+    /// What came before a ring of the bell is stored before it. When the ring is stored in every store and
+    /// nothing is in hand, whatever is not there is not told.
+    async fn heard(&mut self) {
+        let name = openldap::name_of_ring(self.rings);
+        let mut heard_in = BTreeSet::new();
+        wait::until_async(&name, async || {
+            let new = self.reader.events_after(EventFilter::default(), self.looked_at, u32::MAX);
+            for row in new.expect("the events can be read") {
+                self.looked_at = row.seq;
+                if row.event.entry.name == name {
+                    heard_in.insert(row.store);
+                }
+            }
+            let is_quiet = || self.reader.in_hand().expect("the state can be read") == 0;
+            (heard_in.len() == self.stores && is_quiet()).then_some(())
+        })
+        .await;
+    }
 }
 
 fn reader(site: &Site) -> Reader {
     Reader::open(&site.state_file()).expect("the state can be opened").expect("there is a state")
 }
 
-/// What came, by row and store.
+/// All events of all stores, by id.
+fn events(site: &Site) -> BTreeMap<String, ChangeEvent> {
+    let events = reader(site).events_after(EventFilter::default(), 0, u32::MAX);
+    let events = events.expect("the events can be read").into_iter().map(|row| row.event);
+    events.map(|event| (event.id.to_string(), event)).collect()
+}
+
+/// `recipient: reasons` of each mail, sorted.
+type Mails = Vec<String>;
+
+/// The tag of a row, the number of its step from 0, the store.
+type Where = (String, usize, String);
+
+/// What came.
 struct Came {
-    mails: BTreeMap<(String, String), Mails>,
+    mails: BTreeMap<Where, Mails>,
     wrong: String,
-}
-
-fn compare(rows: &[Row], smtp: &SmtpServer, site: &Site) {
-    let events: BTreeMap<String, ChangeEvent> = reader(site)
-        .events_after(EventFilter::default(), 0, u32::MAX)
-        .expect("the events can be read")
-        .into_iter()
-        .map(|row| (row.event.id.to_string(), row.event))
-        .collect();
-    let mut came = Came { mails: BTreeMap::new(), wrong: String::new() };
-    for mail in smtp.mails() {
-        came.take(&Letter::of(&mail), rows, &events);
-    }
-    for (number, row) in rows.iter().enumerate() {
-        for (store, reasons) in STORES {
-            let expected = expected(row, store, reasons);
-            let found = came.mails.remove(&(openldap::tag(number), store.to_owned())).unwrap_or_default();
-            if found != expected {
-                let _ = writeln!(
-                    came.wrong,
-                    "{} ({}), store {store}:\n  expected {expected:?}\n  found    {found:?}\n  events   {:?}",
-                    row.name,
-                    openldap::tag(number),
-                    events_of(&events, &openldap::tag(number)),
-                );
-            }
-        }
-    }
-    for (place, mails) in came.mails.iter().filter(|((tag, _), _)| tag != "bell") {
-        let _ = writeln!(came.wrong, "mails of no row: {place:?} {mails:?}");
-    }
-    assert!(came.wrong.is_empty(), "{}\n{}", came.wrong, site.log());
-}
-
-fn events_of(events: &BTreeMap<String, ChangeEvent>, tag: &str) -> Vec<String> {
-    let mut told: Vec<String> = events
-        .values()
-        .filter(|event| tag_of(event) == tag)
-        .map(|event| {
-            let subject = event.change.subject().map(|who| who.name.as_str()).unwrap_or_default();
-            format!("{} {} {subject}", event.change.name(), event.entry.name)
-        })
-        .collect();
-    told.sort();
-    told.dedup();
-    told
-}
-
-fn tag_of(event: &ChangeEvent) -> &str {
-    event.entry.dn.as_str().rsplit("ou=").next().and_then(|rest| rest.split(',').next()).unwrap_or_default()
+    actors: Actors,
 }
 
 impl Came {
-    fn take(&mut self, letter: &Letter, rows: &[Row], events: &BTreeMap<String, ChangeEvent>) {
+    fn take(&mut self, letter: &Letter, round: usize, rows: &[Row], events: &BTreeMap<String, ChangeEvent>) {
         let told: Vec<&ChangeEvent> = letter.events.iter().filter_map(|id| events.get(id)).collect();
-        let tags: Vec<&str> = told.iter().map(|event| tag_of(event)).collect();
-        let Some(tag) = tags.first().copied() else {
-            let _ = writeln!(self.wrong, "a mail of no event: {letter:?}");
+        let Some(first) = told.first().filter(|_| told.len() == letter.events.len()) else {
+            let _ = writeln!(self.wrong, "a mail of events that are not there: {letter:?}");
             return;
         };
-        if tags.iter().any(|other| *other != tag) {
-            let _ = writeln!(self.wrong, "a mail of several rows: {letter:?}");
+        if told.iter().any(|event| event.change_set != first.change_set) {
+            let _ = writeln!(self.wrong, "a mail of several change sets: {letter:?}");
         }
         let [to] = &letter.to[..] else {
             let _ = writeln!(self.wrong, "a mail of several recipients: {letter:?}");
             return;
         };
+        let tag = tag_of(first);
         let to = to.to_lowercase();
         let who = to.strip_suffix(&format!("@{tag}.example")).unwrap_or(&to).to_owned();
-        let row = tag.strip_prefix('t').and_then(|number| rows.get(number.parse::<usize>().ok()?));
-        if let Some(row) = row {
-            self.wrong.push_str(&one_s_own(letter, &who, tag, row, &told));
+        if let Some(row) = tag.strip_prefix('t').and_then(|number| rows.get(number.parse::<usize>().ok()?)) {
+            let untold: Vec<&ChangeEvent> = events
+                .values()
+                .filter(|event| event.change_set == first.change_set && !told.contains(event))
+                .collect();
+            let reading =
+                Reading { letter, who: &who, tag, row, told: &told, untold: &untold, actors: self.actors };
+            let faults = reading.faults();
+            if !faults.is_empty() {
+                let _ = writeln!(
+                    self.wrong,
+                    "{} ({tag}), to {who} for {} in {}:\n  {}\n{}\n{}",
+                    row.name,
+                    letter.reasons,
+                    letter.store,
+                    faults.join("\n  "),
+                    letter.subject,
+                    letter.text
+                );
+            }
         }
-        let mails = self.mails.entry((tag.to_owned(), letter.store.clone())).or_default();
+        let place = (tag.to_owned(), round, letter.store.clone());
+        let mails = self.mails.entry(place).or_default();
         mails.push(format!("{who}: {}", letter.reasons));
         mails.sort();
     }
-}
 
-/// M29: nothing in a mail that is not its reader's. What is wrong, a line each.
-fn one_s_own(letter: &Letter, who: &str, tag: &str, row: &Row, told: &[&ChangeEvent]) -> String {
-    let mut wrong = String::new();
-    let mut complain = |what: &str| {
-        let _ =
-            writeln!(wrong, "{} ({tag}), to {who} for {}: {what}\n{}", row.name, letter.reasons, letter.text);
-    };
-    if letter.reasons.split(", ").all(|reason| reason == "added_members" || reason == "removed_members") {
-        for name in people(row).filter(|person| !is_read_by(person, who)).map(|person| person.name) {
-            let name = openldap::display_name(name, tag);
-            if letter.text.contains(&name) || letter.html.contains(&name) {
-                complain(&format!("names {name}"));
-            }
-        }
-        let own: Vec<&str> =
-            people(row).filter(|person| is_read_by(person, who)).map(|person| person.name).collect();
-        if !told.iter().all(|event| concerns(event, &own, tag)) {
-            complain("an event of somebody else");
-        }
-    }
-    if letter.reasons == "owner" && !told.iter().all(|event| event.entry.kind == Some(EntryKind::Group)) {
-        complain("an event on something that is no group");
-    }
-    if letter.text.contains(NOBODY) || letter.html.contains(NOBODY) {
-        complain("names the dummy member");
-    }
-    wrong
-}
-
-/// Whether members of these names have a reason to hear of it: as the member itself, by a group in its place, or
-/// as all members of the group.
-fn concerns(event: &ChangeEvent, own: &[&str], tag: &str) -> bool {
-    let is_theirs = |subject: &EntryRef| {
-        let is_named = |name: &&str| subject.dn.as_str().starts_with(&format!("uid={name}.{tag},"));
-        subject.kind == Some(EntryKind::Group) || own.iter().any(is_named)
-    };
-    match &event.change {
-        Change::MemberAdded { member } | Change::MemberRemoved { member } => is_theirs(member),
-        Change::ObjectDeleted { .. } => event.entry.kind == Some(EntryKind::Group),
-        Change::OwnerAdded { .. }
-        | Change::OwnerRemoved { .. }
-        | Change::ManagerChanged { .. }
-        | Change::ObjectCreated
-        | Change::ObjectRenamed { .. }
-        | Change::AttributesChanged { .. }
-        | Change::ScopeEntered
-        | Change::ScopeLeft => false,
-    }
-}
-
-fn people(row: &Row) -> impl Iterator<Item = &Entry> {
-    let created = row.change.iter().filter_map(|step| match step {
-        Step::Create(entry) => Some(entry),
-        Step::Delete(_) | Step::Rename(..) | Step::Move(..) | Step::Modify(..) => None,
-    });
-    row.before.iter().chain(created).filter(|entry| entry.class == Class::Person)
-}
-
-/// Whether this person reads what is sent to `who`: an address, or what stands before its at sign.
-fn is_read_by(person: &Entry, who: &str) -> bool {
-    let mut addresses = person.fields.iter().filter(|(field, _)| *field == Field::Mail).peekable();
-    if addresses.peek().is_none() {
-        return person.name == who;
-    }
-    addresses.any(|(_, address)| {
-        let address = address.to_lowercase();
-        address == who || address.split('@').next() == Some(who)
-    })
-}
-
-/// The mails of a row in one store.
-fn expected(row: &Row, store: &str, reasons: &[&str]) -> Mails {
-    let copies = |count: usize| {
-        [ARCHIVE, AUDITOR].into_iter().flat_map(move |to| vec![format!("{to}: recipients"); count])
-    };
-    let mut mails: Mails = if store == COPIES {
-        copies(row.change_sets).collect()
-    } else {
-        row.expect.iter().filter_map(|line| under(line, reasons)).collect()
-    };
-    if store == ALL {
-        let own = |copy: &String| {
-            let (to, _) = copy.split_once(": ").expect("recipient: reasons");
-            row.expect.iter().any(|line| line.starts_with(to))
+    fn complain_of_mails(
+        &mut self,
+        row: &Row,
+        (tag, round, store): &Where,
+        expected: &Mails,
+        found: &Mails,
+        events: &BTreeMap<String, ChangeEvent>,
+    ) {
+        let without = |all: &Mails, others: &Mails| -> Mails {
+            all.iter().filter(|mail| !others.contains(mail)).cloned().collect()
         };
-        mails.extend(copies(row.fired).filter(|copy| !own(copy)));
+        let _ = writeln!(
+            self.wrong,
+            "{} ({tag}), change {}, store {store}:\n  missing {:?}\n  too many {:?}\n  of {expected:?}\n  \
+             events {:?}",
+            row.name,
+            round + 1,
+            without(expected, found),
+            without(found, expected),
+            events_of(events, tag),
+        );
     }
+}
+
+fn events_of(events: &BTreeMap<String, ChangeEvent>, tag: &str) -> Vec<String> {
+    let told = events.values().filter(|event| tag_of(event) == tag).map(|event| {
+        let subject = event.change.subject().map(|who| who.name.as_str()).unwrap_or_default();
+        format!("{} {} {subject}", event.change.name(), event.entry.name)
+    });
+    told.collect::<BTreeSet<_>>().into_iter().collect()
+}
+
+fn tag_of(event: &ChangeEvent) -> &str {
+    if event.entry.name.starts_with("ring ") {
+        return "bell";
+    }
+    event.entry.dn.as_str().rsplit("ou=").next().and_then(|rest| rest.split(',').next()).unwrap_or_default()
+}
+
+/// The mails of a step in one store.
+fn expected(step: &Step, choice: &Choice) -> Mails {
+    let mut mails = Mails::new();
+    let fired = fired(step).into_iter().any(|option| choice.has(option));
+    let copied = match choice {
+        Choice::AllChanges => step.notice == Notice::OneChangeSet,
+        Choice::All | Choice::Alone(_) | Choice::NoOption => fired,
+    };
+    let mut listed = if copied { choice.copies_to().to_vec() } else { Vec::new() };
+    for (who, reasons) in step.told.iter().flat_map(|line| parted(line)) {
+        let is_listed = listed.contains(&who);
+        listed.retain(|address| *address != who);
+        let mut left: Vec<&str> = reasons.into_iter().filter(|reason| choice.has(reason)).collect();
+        left.extend(is_listed.then_some("recipients"));
+        left.sort_unstable();
+        left.dedup();
+        if !left.is_empty() && left != ["recipients"] || is_listed {
+            mails.push(format!("{who}: {}", left.join(", ")));
+        }
+    }
+    mails.extend(listed.into_iter().map(|address| format!("{address}: recipients")));
     mails.sort();
     mails
 }
 
-/// What is left of a mail when only these options are on.
-fn under(line: &str, on: &[&str]) -> Option<String> {
-    let (who, reasons) = line.split_once(": ").expect("recipient: reasons");
-    let left: Vec<&str> = reasons.split(", ").filter(|reason| on.contains(reason)).collect();
-    (!left.is_empty()).then(|| format!("{who}: {}", left.join(", ")))
+/// `names: reasons`, for each of the names.
+fn parted(line: &str) -> Vec<(&str, Vec<&str>)> {
+    let (names, reasons) = line.split_once(": ").unwrap_or_else(|| panic!("names: reasons, not {line}"));
+    let reasons: Vec<&str> = reasons.split(", ").collect();
+    let known = |reason: &&str| OPTIONS.contains(reason) || *reason == "recipients";
+    assert!(reasons.iter().all(known) && reasons.is_sorted(), "known reasons, in order, not {line}");
+    names.split(' ').map(|name| (name, reasons.clone())).collect()
+}
+
+/// Which options fire, whether or not somebody is told.
+fn fired(step: &Step) -> BTreeSet<&str> {
+    let told = step.told.iter().flat_map(|line| parted(line)).flat_map(|(_, reasons)| reasons);
+    let in_vain = step.fires_in_vain.iter().copied();
+    assert!(in_vain.clone().all(|option| OPTIONS.contains(&option)), "{step:?}");
+    told.chain(in_vain).filter(|reason| *reason != "recipients").collect()
+}
+
+/// What a row makes of the names in it: `NAME` became `NEW NAME`.
+pub fn renamings(row: &Row) -> impl Iterator<Item = (&'static str, &'static str)> {
+    row.steps.iter().filter_map(|step| match step.does {
+        Operation::Rename(old, new) => Some((old, new)),
+        Operation::Create(_) | Operation::Delete(_) | Operation::Move(..) | Operation::Modify(..) => None,
+    })
 }

@@ -5,16 +5,31 @@
 pub struct Row {
     /// What the row is about.
     pub name: &'static str,
-    /// There before dirherald looks for the first time.
+    /// There before dirherald looks for the first time. [`ADAM`] is there in any case.
     pub before: Vec<Entry>,
+    /// Who makes the changes: somebody of the row, or [`ADMIN`].
+    pub by: &'static str,
     /// Each step is told before the next is made.
-    pub change: Vec<Step>,
-    /// With all options on: each mail by role as `name: reasons`, in any order.
-    pub expect: Vec<&'static str>,
-    /// How many change sets fire an option; To and Cc get one copy of each.
-    pub fired: usize,
-    /// How many change sets there are, those that tell nobody by role among them.
-    pub change_sets: usize,
+    pub steps: Vec<Step>,
+}
+
+/// One operation, and what it leads to.
+#[derive(Debug, Clone)]
+pub struct Step {
+    pub does: Operation,
+    /// With all options on: each mail by role as `names: reasons`, in any order. A name is that of a person or
+    /// group of the row and stands for its address; an address may stand there as well.
+    pub told: Vec<&'static str>,
+    /// Options that fire although nobody can be told of them; those in `told` fire as well.
+    pub fires_in_vain: Vec<&'static str>,
+    /// Whether there is a change set at all.
+    pub notice: Notice,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Notice {
+    OneChangeSet,
+    Nothing,
 }
 
 /// An entry by its name within the row.
@@ -31,6 +46,8 @@ pub struct Entry {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Class {
     Person,
+    /// A person without an account.
+    Contact,
     /// Members are DNs, at least one.
     Group,
     /// Members are DNs, or none.
@@ -60,6 +77,9 @@ pub enum Field {
     ManagedBy,
     CoOwner,
     Manager,
+    CoManager,
+    // What the filters of the configuration look at: values of [`mark`], parted by spaces.
+    Mark,
     // One value, as it is. The empty text: none.
     Mail,
     DisplayName,
@@ -67,9 +87,21 @@ pub enum Field {
     Description,
 }
 
-/// One operation.
+/// What the filters match.
+pub mod mark {
+    /// `public_group_filter`
+    pub const PUBLIC: &str = "public";
+    /// `ignore_filter`
+    pub const IGNORED: &str = "ignored";
+    /// `do_not_notify_filter`
+    pub const UNTOLD: &str = "untold";
+    /// `pilot_filter`, where it is set
+    pub const PILOT: &str = "pilot";
+}
+
+/// What can be done at once.
 #[derive(Debug, Clone)]
-pub enum Step {
+pub enum Operation {
     Create(Entry),
     Delete(&'static str),
     /// The entry is known by the new name from then on.
@@ -79,13 +111,19 @@ pub enum Step {
     Modify(&'static str, Vec<Edit>),
 }
 
-/// A part of one [`Step::Modify`].
+/// A part of one [`Operation::Modify`].
 #[derive(Debug, Clone, Copy)]
 pub enum Edit {
     Add(Field, &'static str),
     Remove(Field, &'static str),
     Replace(Field, &'static str),
 }
+
+/// Who makes the changes where a row does not say otherwise: a user with an address.
+pub const ADAM: &str = "adam";
+
+/// The server's administrator, who is no entry.
+pub const ADMIN: &str = "admin";
 
 /// The dummy member.
 pub const NOBODY: &str = "nobody";
@@ -99,17 +137,44 @@ pub const AUDITOR: &str = "auditor@lists.example";
 /// As many people may be told in a group's place.
 pub const EXPANSION_LIMIT: usize = 5;
 
-/// A row of one change set that fires.
-pub fn row(name: &'static str, before: Vec<Entry>, change: Vec<Step>, expect: &[&'static str]) -> Row {
-    Row { name, before, change, expect: expect.to_vec(), fired: 1, change_sets: 1 }
+/// A row in which nothing happens yet.
+pub fn row(name: &'static str, before: Vec<Entry>) -> Row {
+    Row { name, before, by: ADAM, steps: Vec::new() }
 }
 
 impl Row {
-    /// Other numbers of change sets: those that fire an option, and all.
-    pub fn sets(mut self, fired: usize, all: usize) -> Self {
-        self.fired = fired;
-        self.change_sets = all;
+    /// The next change, which makes a change set and these mails.
+    pub fn then(mut self, does: Operation, told: &[&'static str]) -> Self {
+        let told = told.to_vec();
+        self.steps.push(Step { does, told, fires_in_vain: Vec::new(), notice: Notice::OneChangeSet });
         self
+    }
+
+    /// The next change, of which dirherald has nothing to say.
+    pub fn unnoticed(mut self, does: Operation) -> Self {
+        self.steps.push(Step { does, told: Vec::new(), fires_in_vain: Vec::new(), notice: Notice::Nothing });
+        self
+    }
+
+    /// What fires at the last change beside the reasons in its mails, and finds nobody.
+    pub fn in_vain(mut self, options: &[&'static str]) -> Self {
+        self.steps.last_mut().expect("a change").fires_in_vain = options.to_vec();
+        self
+    }
+
+    /// Who makes the changes.
+    pub fn by(mut self, name: &'static str) -> Self {
+        self.by = name;
+        self
+    }
+
+    /// Everything that is there before.
+    pub fn entries(&self) -> Vec<Entry> {
+        let mut entries = self.before.clone();
+        if !entries.iter().any(|entry| entry.name == ADAM) {
+            entries.push(person(ADAM));
+        }
+        entries
     }
 }
 
@@ -120,6 +185,10 @@ pub fn people(names: &'static str) -> Vec<Entry> {
 
 pub fn person(name: &'static str) -> Entry {
     entry(name, Class::Person)
+}
+
+pub fn contact(name: &'static str) -> Entry {
+    entry(name, Class::Contact)
 }
 
 pub fn group(name: &'static str) -> Entry {
@@ -148,6 +217,14 @@ impl Entry {
         self.with(Field::Owner, names)
     }
 
+    pub fn managers(self, names: &'static str) -> Self {
+        self.with(Field::Manager, names)
+    }
+
+    pub fn marked(self, marks: &'static str) -> Self {
+        self.with(Field::Mark, marks)
+    }
+
     pub fn in_place(mut self, place: &'static str) -> Self {
         self.place = place;
         self
@@ -166,8 +243,8 @@ pub fn and(mut people: Vec<Entry>, more: impl IntoIterator<Item = Entry>) -> Vec
 }
 
 /// One modification of one entry.
-pub fn modify(name: &'static str, edits: &[Edit]) -> Step {
-    Step::Modify(name, edits.to_vec())
+pub fn modify(name: &'static str, edits: &[Edit]) -> Operation {
+    Operation::Modify(name, edits.to_vec())
 }
 
 impl Edit {

@@ -309,7 +309,7 @@ fn values(entry: &[u8]) -> Vec<String> {
 }
 
 /// Attributes whose values are DNs and are completed. uniqueMember may end in `#uid` and is left alone.
-const NAMING: [&str; 5] = ["member", "owner", "manager", "managedBy", "msExchCoManagedByLink"];
+const NAMING: [&str; 6] = ["member", "owner", "manager", "secretary", "managedBy", "msExchCoManagedByLink"];
 
 /// Section 4.1.9.
 const NO_SUCH_OBJECT: u32 = 32;

@@ -13,7 +13,7 @@ pub struct Letter {
     pub subject: String,
     /// The text part.
     pub text: String,
-    /// The HTML part.
+    /// The HTML part, without the marks of where a line may be broken, which nobody sees.
     pub html: String,
     /// `X-Dirherald-Store`.
     pub store: String,
@@ -35,7 +35,7 @@ impl Letter {
             to: mail.to.clone(),
             subject: parsed.subject().expect("a subject").to_owned(),
             text: part(parsed.body_text(0)),
-            html: part(parsed.body_html(0)),
+            html: part(parsed.body_html(0)).replace("<wbr>", ""),
             store: header("X-Dirherald-Store"),
             events: header("X-Dirherald-Events").split(", ").map(str::to_owned).collect(),
             reasons: header("X-Dirherald-Reasons"),

@@ -160,7 +160,8 @@ impl Overlay {
     fn configuration(self) -> String {
         match self {
             Self::Refint => "overlay refint\n\
-                 refint_attributes member uniqueMember owner manager managedBy msExchCoManagedByLink\n\
+                 refint_attributes member uniqueMember owner manager secretary managedBy \
+                 msExchCoManagedByLink\n\
                  refint_nothing cn=nobody,@SUFFIX@\n"
                 .to_owned(),
             Self::MemberOf => ["groupOfNames", "groupOfMembers"]
