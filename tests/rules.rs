@@ -75,6 +75,15 @@ fn nothing_tells_of_the_machine_it_was_written_on() {
 }
 
 #[test]
+fn every_template_and_snapshot_of_a_mail_is_in_use() {
+    let files = repository_files();
+    let text_of = |wanted: &str| files.iter().find(|(path, _)| path == wanted).map(|(_, text)| text.as_str());
+    let mails = text_of("src/notify/render/templates.rs").expect("the list of mails");
+    let pinned = text_of("src/notify/render/tests.rs").expect("the list of pinned mails");
+    assert_none(files.iter().filter_map(|(path, _)| unused(path, mails, pinned)));
+}
+
+#[test]
 fn the_rules_see_what_they_are_there_for() {
     let check = |rule: fn(&str, &str) -> Vec<String>, path: &str, text: &str, expected: &[&str]| {
         assert_eq!(rule(path, text), expected, "{path}: {text}");
@@ -142,6 +151,15 @@ fn the_rules_see_what_they_are_there_for() {
         &format!("see\nin {home}"),
         &["README.md:2: names a place of one machine"],
     );
+
+    let unused = |path: &str| unused(path, "Receipt = \"receipt\", \"layout/why.txt\"", "(\"receipt-sent\",");
+    assert_eq!(unused("config/templates/en/receipt/body.txt"), None);
+    assert_eq!(unused("config/templates/en/layout/why.txt"), None);
+    assert!(unused("config/templates/en/reminder/body.txt").is_some());
+    assert!(unused("config/templates/en/layout/old.txt").is_some());
+    assert_eq!(unused("src/notify/render/snapshots/receipt-sent.html.snap"), None);
+    assert!(unused("src/notify/render/snapshots/receipt.html.snap").is_some());
+    assert_eq!(unused("README.md"), None);
 }
 
 /// Every Rust file of the product: its path from the root, its text.
@@ -249,6 +267,19 @@ fn machine_paths(path: &str, text: &str) -> Vec<String> {
     };
     let lines = text.lines().enumerate().filter(|(_, line)| names_a_place(line));
     lines.map(|(number, _)| format!("{path}:{}: names a place of one machine", number + 1)).collect()
+}
+
+/// A template whose folder is no mail of the list, or a snapshot that no test writes.
+fn unused(path: &str, mails: &str, pinned: &str) -> Option<String> {
+    let is_named = |list: &str, name: &str| list.contains(&format!("\"{name}\""));
+    if let Some(template) = path.strip_prefix("config/templates/en/") {
+        let folder = template.split('/').next().unwrap_or(template);
+        let is_used = is_named(mails, template) || is_named(mails, folder);
+        return (!is_used).then(|| format!("{path}: no mail of the list"));
+    }
+    let snapshot = path.strip_prefix("src/notify/render/snapshots/")?;
+    let name = snapshot.split('.').next().unwrap_or(snapshot);
+    (!is_named(pinned, name)).then(|| format!("{path}: no test writes it"))
 }
 
 /// `src/change/diff.rs` and `src/change.rs` are of `change`.

@@ -93,7 +93,7 @@ async fn l09_the_last_member_goes_and_the_group_is_replaced() {
 
     // refint puts the dummy member in the place of the last. Both groups are Ravi's: one change set, one mail.
     scene.ldap.delete(MEI).await;
-    let mut told = vec!["ravi: owner: 2 changes in company"];
+    let mut told = vec!["ravi: owner: 2 changes in 2 groups"];
     scene.assert_told(&told).await;
     let mail = scene.letters_to("ravi").remove(0);
     for group in ["single", "warehouse"] {

@@ -1,12 +1,22 @@
 //! What the templates see of an event: strings made visible, lists cut and counted, and nothing that this
 //! reader has no reason to see.
 
-use jiff::{Timestamp, tz::TimeZone};
+use std::collections::BTreeSet;
+
+use jiff::{Timestamp, ZonedDateTime, tz::TimeZone};
 use serde::Serialize;
 
-use super::visible::clipped;
+use super::{
+    telling::{Extent, Subject, Telling, Tie},
+    templates::Mail,
+    visible::clipped,
+    why::is_same,
+};
 use crate::{
-    change::event::{Actor, AttributeChange, Cause, Change, ChangeEvent, Direction},
+    change::{
+        event::{Actor, AttributeChange, Cause, Change, ChangeEvent, Direction},
+        resolve::{Identity, identity},
+    },
     directory::{
         dn::Dn,
         entry::{EntryKind, EntryRef, Rank},
@@ -65,7 +75,7 @@ impl Named {
 }
 
 /// Who did it. Hidden from this reader: no `By` at all.
-#[derive(Debug, Serialize)]
+#[derive(Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "who", rename_all = "kebab-case")]
 pub(super) enum By {
     You,
@@ -74,39 +84,45 @@ pub(super) enum By {
 }
 
 /// What a reader may see of an event.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 pub(super) struct Sight<'a> {
     /// The reader, where it is a person or group of the directory.
     pub reader: Option<&'a EntryRef>,
-    /// The group through which the reader, as a member or an owner, is concerned.
-    pub through: Option<&'a EntryRef>,
-    /// Owners and listed addresses see the event in full; members their own part.
-    pub extent: Extent,
+    pub telling: &'a Telling<'a>,
+    /// The members of whom the reader may not know, of all events of the mail.
+    pub unnamed: &'a BTreeSet<Identity>,
     pub timezone: &'a TimeZone,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Extent {
-    Full,
-    OwnPart { show_actor: bool },
-}
-
-/// One event, ready for a template.
+/// One event, or several that differ only in members who are not named, ready for a template.
 #[derive(Debug, Serialize)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a question that a template asks by itself")]
 pub(super) struct EventView {
+    pub change: &'static str,
+    /// How many events.
+    pub count: usize,
+    /// The same mail tells the same of the reader.
+    pub others: bool,
     pub entry: Named,
+    /// The entry is the reader.
+    pub is_reader: bool,
+    /// Not there: there is none, it is the reader, or the reader may not know.
     pub subject: Option<Named>,
     pub through: Option<Named>,
+    pub ties: BTreeSet<Tie>,
     pub when: String,
     pub by: Option<By>,
     pub by_deletion: bool,
     pub additional: bool,
+    /// The entry has no other manager of that rank.
+    pub sole: bool,
     pub came: bool,
     pub old_dn: Option<String>,
     pub renamed: &'static str,
     pub owners: Cut<Named>,
-    pub members: Cut<Named>,
-    pub groups: Cut<Named>,
+    /// Not there: not for this reader, or not of this change.
+    pub members: Option<Cut<Named>>,
+    pub groups: Option<Cut<Named>>,
     pub attributes: Cut<AttributeView>,
 }
 
@@ -118,30 +134,35 @@ pub(super) struct AttributeView {
 }
 
 impl EventView {
-    pub fn of(event: &ChangeEvent, sight: &Sight<'_>) -> Self {
+    /// As the `first` of `events` is seen, with the time and the authors of all.
+    pub fn of(first: &ChangeEvent, events: &[&ChangeEvent], sight: &Sight<'_>) -> Self {
         let mut view = Self {
-            entry: Named::of(&event.entry),
-            subject: event.change.subject().map(Named::of),
-            through: sight.through.map(Named::of),
-            when: local_time(event.time, sight.timezone),
-            by: sight.by(&event.actor),
-            by_deletion: event.cause == Cause::Consequence,
+            change: first.change.name(),
+            count: events.len(),
+            others: false,
+            entry: Named::of(&first.entry),
+            is_reader: is_reader(&first.entry, sight.reader),
+            subject: sight.subject(first).map(Named::of),
+            through: sight.telling.through.map(Named::of),
+            ties: sight.telling.ties.clone(),
+            when: sight.when(events),
+            by: sight.by_all(events).filter(|_| sight.telling.mail != Mail::Receipt),
+            by_deletion: first.cause == Cause::Consequence,
             additional: false,
+            sole: false,
             came: true,
             old_dn: None,
             renamed: "",
             owners: Cut::none(),
-            members: Cut::none(),
-            groups: Cut::none(),
+            members: None,
+            groups: None,
             attributes: Cut::none(),
         };
-        if sight.extent == Extent::Full {
-            view.add_facts(event);
-        }
+        view.add_facts(first, sight.telling.extent);
         view
     }
 
-    fn add_facts(&mut self, event: &ChangeEvent) {
+    fn add_facts(&mut self, event: &ChangeEvent, extent: Extent) {
         match &event.change {
             Change::MemberAdded { .. }
             | Change::MemberRemoved { .. }
@@ -152,14 +173,17 @@ impl EventView {
             }
             Change::ManagerChanged { direction, rank, .. } => {
                 self.additional = *rank == Rank::Additional;
+                self.sole = event.managers.iter().filter(|manager| manager.rank == *rank).count() <= 1;
                 self.came = *direction == Direction::Added;
             }
             Change::ObjectCreated => {
                 self.owners = Cut::of(&event.owners, MOST_NAMES, |owner| Named::of(&owner.entry));
             }
             Change::ObjectDeleted { last_members, last_member_count, last_groups } => {
-                self.members = Cut::of_all(last_members, *last_member_count, MOST_NAMES, Named::of);
-                self.groups = Cut::of(last_groups, MOST_NAMES, Named::of);
+                if extent == Extent::Full {
+                    self.members = Some(Cut::of_all(last_members, *last_member_count, MOST_NAMES, Named::of));
+                    self.groups = Some(Cut::of(last_groups, MOST_NAMES, Named::of));
+                }
             }
             Change::ObjectRenamed { old_dn } => {
                 self.renamed = renamed(old_dn, &event.entry.dn);
@@ -173,17 +197,40 @@ impl EventView {
 }
 
 impl Sight<'_> {
-    fn by(&self, actor: &Actor) -> Option<By> {
-        let is_reader =
-            |actor: &EntryRef| actor.id.is_some() && self.reader.is_some_and(|reader| reader.id == actor.id);
-        match (self.extent, actor) {
-            (Extent::OwnPart { show_actor: false }, Actor::Known(_) | Actor::Unknown)
-            | (Extent::OwnPart { show_actor: true }, Actor::Unknown) => None,
-            (Extent::Full, Actor::Unknown) => Some(By::Unknown),
-            (Extent::Full | Extent::OwnPart { show_actor: true }, Actor::Known(actor)) => {
-                Some(if is_reader(actor) { By::You } else { By::Person(Named::of(actor)) })
-            }
+    /// Who reads "you" knows who that is.
+    fn subject<'e>(&self, event: &'e ChangeEvent) -> Option<&'e EntryRef> {
+        match self.telling.subject {
+            Subject::Named => event.change.subject(),
+            Subject::Reader | Subject::Through(_) | Subject::Unnamed => None,
         }
+    }
+
+    fn when(&self, events: &[&ChangeEvent]) -> String {
+        let times = || events.iter().map(|event| event.time);
+        let (Some(from), Some(to)) = (times().min(), times().max()) else { return String::new() };
+        local_span(from, to, self.timezone)
+    }
+
+    /// Who did all of `events`. Of several authors none is named.
+    fn by_all(&self, events: &[&ChangeEvent]) -> Option<By> {
+        let mut authors = events.iter().map(|event| self.by(&event.actor));
+        let first = authors.next().flatten()?;
+        authors.all(|by| by.as_ref() == Some(&first)).then_some(first)
+    }
+
+    fn by(&self, actor: &Actor) -> Option<By> {
+        let actor = match (self.telling.extent, actor) {
+            (Extent::OwnPart { show_actor: false }, Actor::Known(_) | Actor::Unknown)
+            | (Extent::OwnPart { show_actor: true }, Actor::Unknown) => return None,
+            (Extent::Full, Actor::Unknown) => return Some(By::Unknown),
+            (Extent::Full | Extent::OwnPart { show_actor: true }, Actor::Known(actor)) => actor,
+        };
+        if actor.id.is_some() && self.reader.is_some_and(|reader| reader.id == actor.id) {
+            return Some(By::You);
+        }
+        // Who comes or goes by themselves would be named as the one who did it.
+        let is_secret = self.telling.subject == Subject::Unnamed && self.unnamed.contains(&identity(actor));
+        (!is_secret).then(|| By::Person(Named::of(actor)))
     }
 }
 
@@ -196,6 +243,11 @@ impl AttributeView {
             new: values(&change.new),
         }
     }
+}
+
+/// Whether an entry is the person who reads. A group is read by its members.
+pub(super) fn is_reader(entry: &EntryRef, reader: Option<&EntryRef>) -> bool {
+    entry.kind != Some(EntryKind::Group) && is_same(entry, reader)
 }
 
 /// Whether another name, another place, or both.
@@ -211,14 +263,32 @@ fn renamed(old: &Dn, new: &Dn) -> &'static str {
 
 /// `27 July 2026, 14:03 CEST (UTC+02:00)`. An abbreviation that is only a number, or UTC, is not said twice.
 pub(super) fn local_time(time: Timestamp, timezone: &TimeZone) -> String {
-    let local = time.to_zoned_datetime(timezone.clone());
+    local_span(time, time, timezone)
+}
+
+/// From the first of two instants to the second; what both have in common is said once.
+fn local_span(from: Timestamp, to: Timestamp, timezone: &TimeZone) -> String {
+    let part = |time: Timestamp| {
+        let local = time.to_zoned_datetime(timezone.clone());
+        [local.strftime("%-d %B %Y,").to_string(), local.strftime("%H:%M").to_string(), zone(&local)]
+    };
+    let [[day, minute, zone], [last_day, last_minute, last_zone]] = [part(from), part(to)];
+    if (&day, &zone) != (&last_day, &last_zone) {
+        format!("{day} {minute} {zone} to {last_day} {last_minute} {last_zone}")
+    } else if minute != last_minute {
+        format!("{day} {minute} to {last_minute} {zone}")
+    } else {
+        format!("{day} {minute} {zone}")
+    }
+}
+
+fn zone(local: &ZonedDateTime) -> String {
     let abbreviation = local.strftime("%Z").to_string();
-    let zone = match abbreviation.chars().next() {
+    match abbreviation.chars().next() {
         Some('A'..='Z') if abbreviation == "UTC" => abbreviation,
         Some('A'..='Z') => format!("{abbreviation} ({})", local.strftime("UTC%:z")),
         Some(_) | None => local.strftime("UTC%:z").to_string(),
-    };
-    format!("{} {zone}", local.strftime("%-d %B %Y, %H:%M"))
+    }
 }
 
 #[cfg(test)]
@@ -241,6 +311,25 @@ mod tests {
         assert_eq!(renamed_from("cn=a,ou=x,dc=d", "cn=b,ou=y,dc=d"), "renamed and moved");
         assert_eq!(renamed_from("cn=a\\,b,dc=d", "cn=a\\,c,dc=d"), "renamed");
         assert_eq!(renamed_from("cn=A", "cn=a"), "renamed");
+    }
+
+    #[test]
+    fn what_two_times_have_in_common_is_said_once() {
+        let span = |from: &str, to: &str| {
+            local_span(from.parse().unwrap(), to.parse().unwrap(), &TimeZone::get("Europe/Berlin").unwrap())
+        };
+        assert_eq!(
+            span("2026-07-27T12:03:00Z", "2026-07-27T12:13:00Z"),
+            "27 July 2026, 14:03 to 14:13 CEST (UTC+02:00)"
+        );
+        assert_eq!(
+            span("2026-07-27T12:03:01Z", "2026-07-27T12:03:59Z"),
+            "27 July 2026, 14:03 CEST (UTC+02:00)"
+        );
+        assert_eq!(
+            span("2026-10-24T22:30:00Z", "2026-10-25T01:30:00Z"),
+            "25 October 2026, 00:30 CEST (UTC+02:00) to 25 October 2026, 02:30 CET (UTC+01:00)"
+        );
     }
 
     #[test]

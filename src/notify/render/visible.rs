@@ -19,7 +19,8 @@ pub(super) fn clipped(text: &str, longest: usize) -> String {
         return text;
     }
     let kept: String = text.chars().take(longest).collect();
-    format!("{}… ({} more characters)", kept.trim_end(), length - longest)
+    let more = length - longest;
+    format!("{}… ({more} more character{})", kept.trim_end(), if more == 1 { "" } else { "s" })
 }
 
 /// Characters that change how others are shown, or take no room: categories Cc and Cf of Unicode, and the
@@ -80,6 +81,7 @@ mod tests {
     fn what_is_cut_is_counted() {
         assert_eq!(clipped("abcdef", 6), "abcdef");
         assert_eq!(clipped("abc def ghi", 4), "abc… (7 more characters)");
+        assert_eq!(clipped("abcdef", 5), "abcde… (1 more character)");
     }
 
     proptest! {

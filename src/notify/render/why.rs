@@ -1,33 +1,65 @@
 //! Why the reader gets a mail, gathered from the grounds of all its notifications.
 
+mod past;
+
 use std::collections::{BTreeMap, BTreeSet};
 
+use minijinja::{Value, context, value::Serde};
 use serde::Serialize;
 
+use self::past::Past;
 use super::{
-    Shown,
+    RenderError,
+    telling::Shown,
+    templates::TEMPLATES,
     view::{Cut, Named},
+    visible::visible,
 };
 use crate::{
     change::{
         event::{Change, ChangeEvent},
         resolve::{Identity, identity},
     },
-    directory::entry::EntryRef,
+    directory::{
+        entry::{EntryKind, EntryRef},
+        mail_address::MailAddress,
+    },
     notify::{
         notification::{Ground, Via},
         reason::Reason,
     },
 };
 
-/// Sentences in one mail, entries in one sentence.
-const MOST_SENTENCES: usize = 6;
+/// Sentences in one mail, enough for one of each relation; entries in one sentence.
+const MOST_SENTENCES: usize = 10;
 const MOST_ENTRIES: usize = 4;
+
+/// What stands between the reader and the entries, as the reason has it. In the order of the sentences.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+enum Relation {
+    /// Changed them.
+    Actor,
+    /// Is them.
+    Itself,
+    /// Came as a member.
+    Added,
+    /// Went as a member.
+    Removed,
+    Owner,
+    /// Owns them, and they are public.
+    PublicOwner,
+    Manager,
+    /// Belongs to them.
+    Member,
+    /// The address is one of To and Cc.
+    Listed,
+}
 
 /// One sentence: "you get this mail because ‹who› ‹own, owned, were added to, …› ‹entries›".
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 struct Because {
-    reason: &'static str,
+    relation: Relation,
     /// Another person with the same address. `None`: the reader.
     other: Option<String>,
     /// The group that comes between, or that is written to in place of its members.
@@ -39,97 +71,160 @@ struct Because {
 
 /// [`Because`] with the entries it speaks of.
 #[derive(Debug, Serialize)]
-pub(super) struct Why {
+struct Why {
     #[serde(flatten)]
     because: Because,
     entries: Cut<String>,
+    /// How many changes, of all entries.
+    changes: usize,
 }
 
-/// All sentences, each once, ordered by reason; entries by name.
-pub(super) fn why(shown: &[Shown<'_>], reader: Option<&EntryRef>) -> Cut<Why> {
+/// How often a sentence holds of an entry, and how that is called.
+#[derive(Debug, Clone)]
+struct Spoken {
+    name: String,
+    changes: usize,
+}
+
+type Sentences = BTreeMap<Because, BTreeMap<Identity, Spoken>>;
+
+/// The sentences that say why, as text, a paragraph each. `address`: where the mail goes.
+pub(super) fn sentences(
+    store: &str,
+    shown: &[Shown<'_>],
+    reader: Option<&EntryRef>,
+    address: &MailAddress,
+) -> Result<Vec<String>, RenderError> {
+    let former = is_former(address, shown, reader).then(|| visible(address.as_str()));
+    let text = TEMPLATES.get_template("layout/why.txt")?.render(context! {
+        store => visible(store),
+        why => Value::from(Serde(why(shown, reader))),
+        former,
+    })?;
+    Ok(text.lines().map(visible).filter(|line| !line.is_empty()).collect())
+}
+
+/// All sentences, each once, ordered by relation; entries by name.
+fn why(shown: &[Shown<'_>], reader: Option<&EntryRef>) -> Cut<Why> {
     let past = Past::of(shown.iter().map(|shown| shown.event));
-    let mut sentences: BTreeMap<Because, BTreeSet<String>> = BTreeMap::new();
+    let mut sentences = Sentences::new();
     for Shown { event, grounds } in shown {
-        for ground in grounds {
-            let entry = Named::of(&event.entry).name;
-            sentences.entry(because(ground, event, &past, reader)).or_default().insert(entry);
+        let all: BTreeSet<_> = grounds.iter().map(|ground| because(ground, event, &past, reader)).collect();
+        for because in all {
+            let entries = sentences.entry(because).or_default();
+            let spoken = entries
+                .entry(identity(&event.entry))
+                .or_insert_with(|| Spoken { name: String::new(), changes: 0 });
+            spoken.name = Named::of(&event.entry).name;
+            spoken.changes += 1;
         }
     }
-    drop_indirect(&mut sentences);
-    let sentences: Vec<_> = sentences.into_iter().collect();
-    Cut::of(&sentences, MOST_SENTENCES, |(because, entries)| Why {
-        because: because.clone(),
-        entries: Cut::of(&entries.iter().collect::<Vec<_>>(), MOST_ENTRIES, |&entry| entry.clone()),
+    drop_covered(&mut sentences);
+    cut(&sentences, |because, entries| {
+        let mut names: Vec<_> = entries.values().map(|spoken| &spoken.name).collect();
+        names.sort();
+        Why {
+            because: because.clone(),
+            entries: Cut::of(&names, MOST_ENTRIES, |&name| name.clone()),
+            changes: entries.values().map(|spoken| spoken.changes).sum(),
+        }
     })
+}
+
+/// The first sentences of each relation before further ones of any, in their order.
+fn cut(sentences: &Sentences, show: impl Fn(&Because, &BTreeMap<Identity, Spoken>) -> Why) -> Cut<Why> {
+    let mut seen: BTreeMap<Relation, usize> = BTreeMap::new();
+    let mut places: Vec<_> = sentences
+        .keys()
+        .enumerate()
+        .map(|(place, because)| {
+            let nth = seen.entry(because.relation).or_default();
+            *nth += 1;
+            (*nth, place)
+        })
+        .collect();
+    places.sort_unstable();
+    let kept: BTreeSet<_> = places.into_iter().take(MOST_SENTENCES).map(|(_, place)| place).collect();
+    let shown = sentences.iter().enumerate().filter(|(place, _)| kept.contains(place));
+    let shown: Vec<_> = shown.map(|(_, (because, entries))| show(because, entries)).collect();
+    let more = (sentences.len() - shown.len()) as u64;
+    Cut { shown, more }
 }
 
 fn because(ground: &Ground, event: &ChangeEvent, past: &Past, reader: Option<&EntryRef>) -> Because {
     let who = ground.who.as_ref();
-    let group = group_between(ground);
+    let relation = relation(ground.reason, event);
+    // Whoever is in a group belongs to it, not to something that belongs to it.
+    let group = group_between(ground)
+        .filter(|group| relation != Relation::Member || !is_same(group, Some(&event.entry)));
     let (other, in_place) = match &ground.via {
         Via::InPlaceOfMembers(why) => (None, Some(why.as_str())),
         Via::Directly | Via::Group(_) => (who.filter(|who| !is_same(who, reader)), None),
     };
     Because {
-        reason: ground.reason.as_str(),
+        relation,
         other: other.map(|who| Named::of(who).name),
         group: group.map(|group| Named::of(group).name),
         in_place,
-        past: ground.reason == Reason::Owner && past.has(&event.entry, group.or(who)),
+        past: past.has(relation, &event.entry, group.or(who)),
     }
 }
 
-/// Who owns something directly need not read that a group they are in owns it too.
-fn drop_indirect(sentences: &mut BTreeMap<Because, BTreeSet<String>>) {
+fn relation(reason: Reason, event: &ChangeEvent) -> Relation {
+    match reason {
+        Reason::LoggedInUsers => Relation::Actor,
+        Reason::AddedMembers => Relation::Added,
+        Reason::RemovedMembers if matches!(event.change, Change::ObjectDeleted { .. }) => Relation::Member,
+        Reason::RemovedMembers => Relation::Removed,
+        Reason::Owner => Relation::Owner,
+        Reason::PublicGroupOwner => Relation::PublicOwner,
+        Reason::Manager => Relation::Manager,
+        Reason::ObjectModified => match event.entry.kind {
+            Some(EntryKind::User | EntryKind::Contact) => Relation::Itself,
+            Some(EntryKind::Group | EntryKind::Container) | None => Relation::Member,
+        },
+        Reason::Alert | Reason::Recipients | Reason::Test => Relation::Listed,
+    }
+}
+
+/// Who owns something directly need not read that a group they are in owns it too, and who owns something
+/// public not that they own it.
+fn drop_covered(sentences: &mut Sentences) {
     let all = sentences.clone();
     sentences.retain(|because, entries| {
         let directly = Because { group: None, in_place: None, ..because.clone() };
-        let Some(covered) = all.get(&directly).filter(|_| because.group.is_some()) else { return true };
-        entries.retain(|entry| !covered.contains(entry));
+        let publicly = Because { relation: Relation::PublicOwner, ..because.clone() };
+        let directly = all.get(&directly).filter(|_| because.group.is_some());
+        let publicly = all.get(&publicly).filter(|_| because.relation == Relation::Owner);
+        for covering in [directly, publicly].into_iter().flatten() {
+            entries.retain(|entry, _| !covering.contains_key(entry));
+        }
         !entries.is_empty()
     });
 }
 
-/// What is owned no longer when all is told.
-#[derive(Default)]
-struct Past {
-    entries: BTreeSet<Identity>,
-    owners: BTreeSet<(Identity, Identity)>,
-}
-
-impl Past {
-    fn of<'a>(events: impl Iterator<Item = &'a ChangeEvent>) -> Self {
-        let mut past = Self::default();
-        for event in events {
-            let entry = identity(&event.entry);
-            match &event.change {
-                Change::ObjectDeleted { .. } => {
-                    past.entries.insert(entry);
-                }
-                Change::OwnerRemoved { owner, .. } => {
-                    past.owners.insert((entry, identity(owner)));
-                }
-                Change::OwnerAdded { owner, .. } => {
-                    past.owners.remove(&(entry, identity(owner)));
-                }
-                Change::MemberAdded { .. }
-                | Change::MemberRemoved { .. }
-                | Change::ManagerChanged { .. }
-                | Change::ObjectCreated
-                | Change::ObjectRenamed { .. }
-                | Change::AttributesChanged { .. }
-                | Change::ScopeEntered
-                | Change::ScopeLeft => {}
-            }
+/// Whether the mail goes to an address that was the reader's until one of these changes.
+fn is_former(address: &MailAddress, shown: &[Shown<'_>], reader: Option<&EntryRef>) -> bool {
+    let among = |values: &[String]| {
+        values.iter().any(|value| value.trim().to_lowercase() == address.as_str().to_lowercase())
+    };
+    let own = shown.iter().map(|shown| shown.event).filter(|event| is_same(&event.entry, reader));
+    let mut last = own.filter_map(|event| match &event.change {
+        Change::AttributesChanged { attributes } => {
+            attributes.iter().rfind(|change| among(&change.old) || among(&change.new))
         }
-        past
-    }
-
-    fn has(&self, entry: &EntryRef, owner: Option<&EntryRef>) -> bool {
-        let entry = identity(entry);
-        self.entries.contains(&entry)
-            || owner.is_some_and(|owner| self.owners.contains(&(entry, identity(owner))))
-    }
+        Change::MemberAdded { .. }
+        | Change::MemberRemoved { .. }
+        | Change::OwnerAdded { .. }
+        | Change::OwnerRemoved { .. }
+        | Change::ManagerChanged { .. }
+        | Change::ObjectCreated
+        | Change::ObjectDeleted { .. }
+        | Change::ObjectRenamed { .. }
+        | Change::ScopeEntered
+        | Change::ScopeLeft => None,
+    });
+    last.next_back().is_some_and(|change| !among(&change.new))
 }
 
 /// Whether both are the same entry.
