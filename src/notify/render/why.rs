@@ -34,26 +34,27 @@ use crate::{
 const MOST_SENTENCES: usize = 10;
 const MOST_ENTRIES: usize = 4;
 
-/// What stands between the reader and the entries, as the reason has it. In the order of the sentences.
+/// What stands between the reader and the entries, as the reason has it. In the order of the reasons' names,
+/// which is that of the sentences.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 enum Relation {
-    /// Changed them.
-    Actor,
-    /// Is them.
-    Itself,
     /// Came as a member.
     Added,
-    /// Went as a member.
-    Removed,
+    /// Changed them.
+    Actor,
+    Manager,
+    /// Is them.
+    Itself,
+    /// Belongs to them.
+    Member,
     Owner,
     /// Owns them, and they are public.
     PublicOwner,
-    Manager,
-    /// Belongs to them.
-    Member,
     /// The address is one of To and Cc.
     Listed,
+    /// Went as a member.
+    Removed,
 }
 
 /// One sentence: "you get this mail because ‹who› ‹own, owned, were added to, …› ‹entries›".
@@ -104,7 +105,7 @@ pub(super) fn sentences(
     Ok(text.lines().map(visible).filter(|line| !line.is_empty()).collect())
 }
 
-/// All sentences, each once, ordered by relation; entries by name.
+/// All sentences, each once, ordered by reason; entries by name.
 fn why(shown: &[Shown<'_>], reader: Option<&EntryRef>) -> Cut<Why> {
     let past = Past::of(shown.iter().map(|shown| shown.event));
     let mut sentences = Sentences::new();
@@ -119,7 +120,7 @@ fn why(shown: &[Shown<'_>], reader: Option<&EntryRef>) -> Cut<Why> {
             spoken.changes += 1;
         }
     }
-    drop_covered(&mut sentences);
+    drop_indirect(&mut sentences);
     cut(&sentences, |because, entries| {
         let mut names: Vec<_> = entries.values().map(|spoken| &spoken.name).collect();
         names.sort();
@@ -187,18 +188,13 @@ fn relation(reason: Reason, event: &ChangeEvent) -> Relation {
     }
 }
 
-/// Who owns something directly need not read that a group they are in owns it too, and who owns something
-/// public not that they own it.
-fn drop_covered(sentences: &mut Sentences) {
+/// Who owns something directly need not read that a group they are in owns it too.
+fn drop_indirect(sentences: &mut Sentences) {
     let all = sentences.clone();
     sentences.retain(|because, entries| {
         let directly = Because { group: None, in_place: None, ..because.clone() };
-        let publicly = Because { relation: Relation::PublicOwner, ..because.clone() };
-        let directly = all.get(&directly).filter(|_| because.group.is_some());
-        let publicly = all.get(&publicly).filter(|_| because.relation == Relation::Owner);
-        for covering in [directly, publicly].into_iter().flatten() {
-            entries.retain(|entry, _| !covering.contains_key(entry));
-        }
+        let Some(covered) = all.get(&directly).filter(|_| because.group.is_some()) else { return true };
+        entries.retain(|entry, _| !covered.contains_key(entry));
         !entries.is_empty()
     });
 }

@@ -62,7 +62,7 @@ fn what_is_true_no_longer_is_past() {
         "carla",
         "owner public_group_owner",
         &["member-added open anna; owner-removed open carla"],
-        &["you owned Open House, a public group, until now."],
+        &["you owned Open House until now.", "you owned Open House, a public group, until now."],
     );
     check("carla", "manager", &["manager-removed bert carla"], &["you managed Bert Cole until now."]);
     check("carla", "manager", &["object-deleted bert"], &["you managed Bert Cole until now."]);
@@ -194,23 +194,24 @@ fn another_person_with_the_same_address() {
         &["attributes-changed open", "attributes-changed same"],
         &[
             "the entry of Sam Else, who has the same mail address as you, was changed.",
-            "you own Open House.",
             "Sam Else, who has the same mail address as you, belongs to Open House.",
+            "you own Open House.",
         ],
     );
 }
 
 #[test]
-fn all_reasons_of_one_person_are_said() {
+fn all_reasons_are_said_in_the_order_of_their_names() {
     check(
         "carla",
         "logged_in_users owner added_members object_modified public_group_owner to=carla@acme.example",
         &["member-added open carla by=carla"],
         &[
-            "you made the change to Open House.",
             "you were added to Open House.",
-            "you own Open House, a public group.",
+            "you made the change to Open House.",
             "Sam Else, who has the same mail address as you, belongs to Open House.",
+            "you own Open House.",
+            "you own Open House, a public group.",
             "this address is listed to receive copies of what dirherald reports about acme.",
         ],
     );
