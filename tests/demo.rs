@@ -19,7 +19,7 @@ const TOLD: &[(&str, &[(&str, &str)])] = &[
         "Jonas Lindqvist adds Nadia Haddad to the group payroll",
         &[
             ("Chloé Martin", "owner"),
-            ("Jonas Lindqvist", "owner"),
+            ("Jonas Lindqvist", "logged_in_users, owner"),
             ("Nadia Haddad", "added_members"),
             ("audit@…", "recipients"),
         ],
@@ -27,17 +27,28 @@ const TOLD: &[(&str, &[(&str, &str)])] = &[
     (
         "Lena Hartmann adds Mei Chen to quay-cameras, which a group owns",
         &[
-            ("Lena Hartmann", "owner"),
+            ("Lena Hartmann", "logged_in_users, owner"),
             ("Mei Chen", "added_members"),
             ("audit@…", "recipients"),
             ("İbrahim Demir", "owner"),
         ],
     ),
     (
+        "Kenji Watanabe adds Nadia Haddad to vpn-users, a public group",
+        &[
+            ("Kenji Watanabe", "logged_in_users, owner, public_group_owner"),
+            ("Lena Hartmann", "owner, public_group_owner"),
+            ("Nadia Haddad", "added_members"),
+            ("Priya Raman", "owner, public_group_owner"),
+            ("audit@…", "recipients"),
+            ("İbrahim Demir", "owner, public_group_owner"),
+        ],
+    ),
+    (
         "Wanjiru Kamau adds the whole group warehouse to harbour-project",
         &[
             ("Mei Chen", "added_members"),
-            ("Wanjiru Kamau", "owner"),
+            ("Wanjiru Kamau", "logged_in_users, owner"),
             ("audit@…", "recipients"),
             ("Óscar Fuentes", "added_members"),
         ],
@@ -45,7 +56,7 @@ const TOLD: &[(&str, &[(&str, &str)])] = &[
     (
         "Amara Okafor removes Óscar Fuentes from crane-log",
         &[
-            ("Amara Okafor", "owner"),
+            ("Amara Okafor", "logged_in_users, owner"),
             ("Ravi Pillai", "owner"),
             ("audit@…", "recipients"),
             ("Óscar Fuentes", "removed_members"),
@@ -53,13 +64,24 @@ const TOLD: &[(&str, &[(&str, &str)])] = &[
     ),
     (
         "Lena Hartmann makes Ravi Pillai owner of harbour-project, not Wanjiru",
-        &[("Ravi Pillai", "owner"), ("Wanjiru Kamau", "owner"), ("audit@…", "recipients")],
+        &[
+            ("Lena Hartmann", "logged_in_users"),
+            ("Ravi Pillai", "owner"),
+            ("Wanjiru Kamau", "owner"),
+            ("audit@…", "recipients"),
+        ],
     ),
-    ("Lena Hartmann renames the account aroha to aroha.ngata", &[("audit@…", "recipients")]),
-    ("The nightly job of personnel gives Mei Chen another job title", &[("audit@…", "recipients")]),
+    (
+        "Lena Hartmann renames the account aroha to aroha.ngata",
+        &[("Lena Hartmann", "logged_in_users"), ("Sofía Herrera", "manager"), ("audit@…", "recipients")],
+    ),
+    (
+        "The nightly job of personnel gives Mei Chen another job title",
+        &[("Ravi Pillai", "manager"), ("audit@…", "recipients")],
+    ),
     (
         "İbrahim Demir deletes Tomasz Nowak, who was in finance and payroll",
-        &[("Chloé Martin", "owner"), ("Jonas Lindqvist", "owner"), ("audit@…", "recipients")],
+        &[("Chloé Martin", "owner"), ("Jonas Lindqvist", "manager, owner"), ("audit@…", "recipients")],
     ),
     (
         "Lena Hartmann deletes the group finance",
@@ -86,7 +108,7 @@ fn demo_tells_the_right_people_and_leaves_nothing_but_the_mails() {
     assert!(page.contains("│ Subject: Nadia Haddad was added to payroll"), "{page}");
     assert!(page.contains("│ X-Dirherald-Reasons: owner"), "{page}");
     assert!(page.contains("│ Hello Chloé Martin,"), "{page}");
-    assert!(page.contains("9 changes became 27 mails in "), "{page}");
+    assert!(page.contains("10 changes became 38 mails in "), "{page}");
     for line in page.lines() {
         assert!(line.chars().count() <= 80 && !line.contains('\x1b'), "{line}");
     }
@@ -280,8 +302,17 @@ fn people_told(page: &str) -> Steps {
 fn row(line: &str) -> Option<(String, String)> {
     let line = line.strip_prefix("    ")?;
     let column = |from, width| line.chars().skip(from).take(width).collect::<String>().trim().to_owned();
-    let option = column(18, 17);
-    let known = ["owner", "added_members", "removed_members", "recipients"].contains(&option.as_str());
+    let option = column(18, 20);
+    let known = [
+        "logged_in_users",
+        "owner",
+        "manager",
+        "public_group_owner",
+        "added_members",
+        "removed_members",
+        "recipients",
+    ]
+    .contains(&option.as_str());
     known.then(|| (column(0, 18), option))
 }
 

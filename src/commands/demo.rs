@@ -98,6 +98,12 @@ pub enum DemoError {
         /// Why not.
         answer: String,
     },
+    /// No explanation.
+    #[error("`dirherald explain` failed: {said}")]
+    Explain {
+        /// Its own words.
+        said: String,
+    },
     /// The demo's state.
     #[error(transparent)]
     State(#[from] DbError),

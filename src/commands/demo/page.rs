@@ -9,17 +9,15 @@ use std::{
 const WIDTH: usize = 80;
 const INDENT: usize = 4;
 const NAME: usize = 18;
-const OPTION: usize = 17;
+const OPTION: usize = 20;
 
 /// Who was told, and why.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Told {
     /// The person.
     pub name: String,
-    /// Which options did it.
-    pub options: Vec<String>,
-    /// What the mail says about it.
-    pub because: Vec<String>,
+    /// Which options did it, each beside what the mail says about it.
+    pub reasons: Vec<(String, String)>,
 }
 
 /// Standard output.
@@ -76,14 +74,16 @@ impl Page {
 
     /// One row for each person, more lines where one is not enough.
     pub(super) fn told(&self, told: &Told) -> io::Result<()> {
-        let because: Vec<String> =
-            told.because.iter().flat_map(|words| wrap(words, WIDTH - INDENT - NAME - OPTION)).collect();
-        for line in 0..because.len().max(told.options.len()).max(1) {
-            let name = if line == 0 { told.name.as_str() } else { "" };
-            let option = told.options.get(line).map_or("", String::as_str);
+        let mut name = told.name.as_str();
+        for (option, because) in &told.reasons {
+            let mut lines = wrap(because, WIDTH - INDENT - NAME - OPTION).into_iter();
             let option = self.style(Style::Marked, &format!("{option:OPTION$}"));
-            let because = because.get(line).map_or("", String::as_str);
-            self.say(format!("{:INDENT$}{name:NAME$}{option}{because}", "").trim_end())?;
+            let first = lines.next().unwrap_or_default();
+            self.say(format!("{:INDENT$}{name:NAME$}{option}{first}", "").trim_end())?;
+            for line in lines {
+                self.say(&format!("{:1$}{line}", "", INDENT + NAME + OPTION))?;
+            }
+            name = "";
         }
         Ok(())
     }

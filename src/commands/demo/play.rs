@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeSet,
     env, io,
+    iter::repeat,
     path::PathBuf,
     process::{Output, Stdio},
     time::Instant,
@@ -12,14 +13,15 @@ use tokio::{io::AsyncWriteExt, process::Command, time::timeout};
 use uuid::Uuid;
 
 use super::{
-    Afterwards, DemoError, PATIENCE,
+    Afterwards, DemoError, PATIENCE, failed,
     mail::Mail,
     page::{Page, Told},
     patience,
     servers::{self, Place, Server, Slapd, end_of},
-    story::{BASE, COPY_TO, PASSWORD, SHOWN, STEPS, Step},
+    story::{BASE, COPY_TO, EXPLAINED, PASSWORD, SHOWN, STEPS, Step},
 };
 use crate::{
+    change::event::EventId,
     db::{EventFilter, EventRow, Reader},
     notify::reason::Reason,
     outbox::state::DeliveryState,
@@ -42,13 +44,16 @@ pub(super) async fn play(afterwards: Afterwards) -> Result<(), DemoError> {
     let mut stage = Stage::ready(place, slapd, dirherald).await?;
     shown(introduce(&page, &stage))?;
 
-    let mut quoted = None;
+    let (mut quoted, mut explained) = (None, None);
     let mut mails = 0;
     for (at, step) in STEPS.iter().enumerate() {
         shown(page.heading(&format!("{}. {}", at + 1, step.words)))?;
         let told = stage.play(step).await?;
         shown(answer(&page, step, &told))?;
         mails += told.mails.len();
+        if at == EXPLAINED {
+            explained = told.events.first().map(|row| row.event.id);
+        }
         let (quoted_step, quoted_address) = SHOWN;
         if at == quoted_step {
             quoted = told.mails.into_iter().find(|letter| letter.address == quoted_address);
@@ -56,6 +61,10 @@ pub(super) async fn play(afterwards: Afterwards) -> Result<(), DemoError> {
     }
     if let Some(letter) = quoted {
         shown(quote(&page, &letter))?;
+    }
+    if let Some(event) = explained {
+        let said = stage.explain(event).await?;
+        shown(explain(&page, event, &said))?;
     }
     let seconds = begin.elapsed().as_secs_f32();
     shown(page.heading(&format!("{} changes became {mails} mails in {seconds:.1} s.", STEPS.len())))?;
@@ -148,6 +157,17 @@ impl Stage {
         Ok(mails)
     }
 
+    /// What `dirherald explain` says, as an administrator would ask.
+    async fn explain(&self, event: EventId) -> Result<String, DemoError> {
+        let mut command = Command::from(servers::own_program("explain", &self.place)?);
+        let output = command.arg(event.to_string()).output().await;
+        let Output { status, stdout, stderr } = output.map_err(failed("run dirherald explain"))?;
+        if status.success() {
+            return Ok(String::from_utf8_lossy(&stdout).into_owned());
+        }
+        Err(DemoError::Explain { said: String::from_utf8_lossy(&stderr).trim().to_owned() })
+    }
+
     fn leave_mails(self) -> Result<PathBuf, DemoError> {
         let Self { reader, dirherald, slapd, place, .. } = self;
         drop((reader, dirherald, slapd));
@@ -194,9 +214,10 @@ fn introduce(page: &Page, stage: &Stage) -> io::Result<()> {
     page.say(&format!(
         "A throw-away OpenLDAP listens at {}. In it: the company\n\
          Harbour & Vale, {} people and {} groups. `dirherald run` watches it.\n\n\
-         On are the options owner, added_members and removed_members, and the address\n\
-         {COPY_TO} gets a copy of everything. Each change is made with\n\
-         ldapmodify. Below it stands who was told, by which option, and why.",
+         On are the options logged_in_users, owner, manager, public_group_owner,\n\
+         added_members and removed_members, and the address {COPY_TO}\n\
+         gets a copy of everything. Each change is made with ldapmodify. Below it stands\n\
+         who was told, by which option, and why.",
         stage.slapd.url(),
         servers::people(),
         servers::groups(),
@@ -231,9 +252,18 @@ fn told(Letter { address, mail }: &Letter) -> Told {
     let options = mail.reasons();
     if options == [Reason::Recipients.as_str()] {
         let local = address.split('@').next().unwrap_or_default();
-        return Told { name: format!("{local}@…"), options, because: vec!["a copy".to_owned()] };
+        let reasons = options.into_iter().map(|option| (option, "a copy".to_owned())).collect();
+        return Told { name: format!("{local}@…"), reasons };
     }
-    Told { name: mail.recipient(), options, because: mail.because() }
+    Told { name: mail.recipient(), reasons: beside(options, mail.because()) }
+}
+
+/// Both are ordered by option. A sentence that goes without saying leaves its option alone, and the other way
+/// round.
+fn beside(options: Vec<String>, because: Vec<String>) -> Vec<(String, String)> {
+    let rows = options.len().max(because.len());
+    let filled = |list: Vec<String>| list.into_iter().chain(repeat(String::new()));
+    filled(options).zip(filled(because)).take(rows).collect()
 }
 
 fn quote(page: &Page, letter: &Letter) -> io::Result<()> {
@@ -244,6 +274,12 @@ fn quote(page: &Page, letter: &Letter) -> io::Result<()> {
     }
     page.quote("\n")?;
     page.quote(letter.mail.text.trim_end())
+}
+
+fn explain(page: &Page, event: EventId, said: &str) -> io::Result<()> {
+    page.heading(&format!("Of the change {}, `dirherald explain {event}` says:", EXPLAINED + 1))?;
+    page.say("")?;
+    page.quote(said.trim_end())
 }
 
 /// Commands stand at the beginning of their lines: LDIF with a space before it means something else.
@@ -273,6 +309,7 @@ fn what_to_try(page: &Page, stage: &Stage) -> io::Result<()> {
          # How dirherald stands, what it has seen, and what it has written\n\
          {program} status --config $demo/dirherald.toml\n\
          {program} events --config $demo/dirherald.toml\n\
+         {program} simulate --delete ravi --config $demo/dirherald.toml\n\
          {program} outbox list --config $demo/dirherald.toml\n\
          \n\
          # The mails, newest first; what dirherald logs; the whole company\n\

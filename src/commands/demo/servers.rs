@@ -198,13 +198,19 @@ impl Slapd {
 pub(super) fn start_dirherald(place: &Place, slapd: &Slapd) -> Result<Server, DemoError> {
     fs::write(place.config(), configuration(place, slapd))
         .map_err(failed("write dirherald's configuration"))?;
+    let command = own_program("run", place)?;
+    Server::start(command, &place.log()).map_err(failed("start dirherald"))
+}
+
+/// A command of this very program, with the demo's configuration.
+pub(super) fn own_program(subcommand: &str, place: &Place) -> Result<Command, DemoError> {
     let program = env::current_exe().map_err(failed("find this program's own file"))?;
     let mut command = Command::new(program);
-    command.arg("run").arg("--config").arg(place.config());
+    command.arg(subcommand).arg("--config").arg(place.config());
     for name in own_variables() {
         command.env_remove(name);
     }
-    Server::start(command, &place.log()).map_err(failed("start dirherald"))
+    Ok(command)
 }
 
 /// Settings for another dirherald, which would go before the demo's file.
@@ -235,7 +241,8 @@ fn configuration(place: &Place, slapd: &Slapd) -> String {
          [identity_store.harbour-vale.tls]\n\
          allow_plaintext = true   # the server is on this machine, and thrown away\n\n\
          [identity_store.harbour-vale.schema]\n\
-         dummy_members = [\"cn=nobody,{BASE}\"]\n\n\
+         dummy_members = [\"cn=nobody,{BASE}\"]\n\
+         public_group_filter = \"(cn=vpn-users)\"\n\n\
          [identity_store.harbour-vale.smtp]\n\
          from = \"Directory <directory@harbour-vale.example>\"\n\
          transport = \"file\"\n\
@@ -244,7 +251,10 @@ fn configuration(place: &Place, slapd: &Slapd) -> String {
          to = [\"{COPY_TO}\"]\n\
          copy = \"all-changes\"\n\n\
          [identity_store.harbour-vale.notify]\n\
+         logged_in_users = true\n\
          owner = true\n\
+         manager = true\n\
+         public_group_owner = true\n\
          added_members = true\n\
          removed_members = true\n\
          digest_window = \"0s\"\n",

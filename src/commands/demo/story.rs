@@ -52,6 +52,15 @@ pub(super) const STEPS: &[Step] = &[
                member: uid=mei,ou=people,@BASE@\n",
     },
     Step {
+        actor: "uid=kenji,ou=people",
+        words: "Kenji Watanabe adds Nadia Haddad to vpn-users, a public group",
+        remark: Some("Priya Raman owns it, and so does the group it: of its people each gets one mail."),
+        ldif: "dn: cn=vpn-users,ou=groups,@BASE@\n\
+               changetype: modify\n\
+               add: member\n\
+               member: uid=nadia,ou=contractors,ou=people,@BASE@\n",
+    },
+    Step {
         actor: "uid=wanjiru,ou=people",
         words: "Wanjiru Kamau adds the whole group warehouse to harbour-project",
         remark: Some("Finn O'Brien is in warehouse as well, but has no mail address."),
@@ -111,6 +120,9 @@ pub(super) const STEPS: &[Step] = &[
                changetype: delete\n",
     },
 ];
+
+/// The step of which `dirherald explain` is shown, by its place in [`STEPS`].
+pub(super) const EXPLAINED: usize = 3;
 
 /// The mail that is shown whole: that to this address, of the step with this place in [`STEPS`].
 pub(super) const SHOWN: (usize, &str) = (0, "chloe@harbour-vale.example");
