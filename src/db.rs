@@ -36,7 +36,7 @@ pub use self::{
     error::DbError,
     explanation::{Explanation, Fate, IdPrefix, IdPrefixError, MailFate, Pace, Rules, Stage},
     find::{Candidate, Found},
-    ingest::{Ingested, LookedUp, StoreContext},
+    ingest::{Ingested, LookedUp, ReadBelow, StoreContext},
     notifications::Dispatched,
     open::RunLock,
     reader::{AttemptRow, EventFilter, EventRow, MessageRow, Reader, StateFile, StatusRow, WholeMessage},

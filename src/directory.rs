@@ -14,3 +14,4 @@ pub mod store_name;
 mod stored;
 mod text;
 pub mod time;
+pub mod watched;

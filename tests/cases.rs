@@ -12,6 +12,7 @@ mod pilot;
 mod refresh;
 mod restarts;
 mod scene;
+mod scope;
 mod secrets;
 mod set_aside;
 mod trouble;

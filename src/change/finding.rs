@@ -7,8 +7,8 @@ use super::event::{AttributeChange, Marks, RankedRef};
 use crate::directory::{
     batch::Origin,
     dn::{Dn, NameKey},
-    entry::{EntryRef, Rank, Relation},
-    mirror::{EntryNo, KnownLink},
+    entry::{EntryKind, EntryRef, Rank, Relation},
+    mirror::{EntryNo, KnownLink, Scope},
     schema::{LinkTarget, Role},
 };
 
@@ -35,6 +35,30 @@ pub struct Finding {
     pub came: Vec<Came>,
     /// Links that went.
     pub went: Vec<Went>,
+    /// What went with it.
+    #[serde(default, skip_serializing_if = "Along::is_empty")]
+    pub along: Along,
+}
+
+/// What lay below an entry, and came into what is watched or out of it because the entry moved.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Along {
+    /// Users, groups and contacts that came.
+    #[serde(default)]
+    pub entered: Vec<EntryNo>,
+    /// Users, groups and contacts that went.
+    #[serde(default)]
+    pub left: Vec<EntryNo>,
+    /// Names below which everything came, and must be read: no feed shows it.
+    #[serde(default)]
+    pub unread: Vec<Dn>,
+}
+
+impl Along {
+    /// Nothing did.
+    pub fn is_empty(&self) -> bool {
+        self.entered.is_empty() && self.left.is_empty() && self.unread.is_empty()
+    }
 }
 
 /// How findings that are told together follow each other.
@@ -60,6 +84,10 @@ pub enum Found {
         /// Watched attributes with other values than before.
         attributes: Vec<AttributeChange>,
     },
+    /// It is watched from now on, and existed before. What of its links came and went meanwhile is not told.
+    Entered,
+    /// It is watched no longer, and goes on to exist. Its links are as little told.
+    Left,
     /// It is gone.
     Deleted(LastFacts),
 }
@@ -86,6 +114,9 @@ pub struct LastFacts {
     pub member_count: u64,
     /// The links of other entries that went with it.
     pub losing: Vec<Losing>,
+    /// Where it was. Of one outside nothing is told but what others lost.
+    #[serde(default)]
+    pub scope: Scope,
 }
 
 /// A link that another entry had to a deleted one.
@@ -169,6 +200,7 @@ impl Finding {
             found,
             came: Vec::new(),
             went: Vec::new(),
+            along: Along::default(),
         }
     }
 
@@ -188,14 +220,32 @@ impl Finding {
 
     /// Whether there is nothing to tell.
     pub fn is_empty(&self) -> bool {
+        if !self.along.is_empty() {
+            return false;
+        }
         match &self.found {
-            Found::Created | Found::Deleted(_) => false,
+            Found::Created => false,
+            Found::Entered | Found::Left => self.entry.kind == Some(EntryKind::Container),
+            Found::Deleted(last) => !self.is_told_as_deleted(last) && last.losing.is_empty(),
             Found::Changed { renamed_from, attributes } => {
                 renamed_from.is_none()
                     && attributes.is_empty()
                     && self.came.is_empty()
                     && self.went.is_empty()
             }
+        }
+    }
+
+    /// Whether the end of the entry is an event, and not only what others lost by it.
+    pub fn is_told_as_deleted(&self, last: &LastFacts) -> bool {
+        last.scope == Scope::Inside && self.entry.kind != Some(EntryKind::Container)
+    }
+
+    /// Whether the links that came and went are told.
+    pub fn tells_links(&self) -> bool {
+        match &self.found {
+            Found::Created | Found::Changed { .. } => true,
+            Found::Entered | Found::Left | Found::Deleted(_) => false,
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Readings as the schema understands them.
 
 use crate::directory::{
-    batch::{Delete, Delta, Image, Origin, PresentSet, Reading, Rename},
+    batch::{Delete, Delta, Existence, Image, Origin, PresentSet, Reading, Rename},
     dn::Dn,
     entry::{EntryId, Stamp},
     schema::{MappedEntry, Schema},
@@ -34,6 +34,8 @@ pub struct Observed {
     pub stamp: Option<Stamp>,
     /// As in [`Image`].
     pub origin: Origin,
+    /// As in [`Image`].
+    pub existence: Existence,
     /// What it is and whom it links to.
     pub mapped: MappedEntry,
 }
@@ -54,8 +56,20 @@ impl Observation {
 impl Observed {
     /// Reads `image` through `schema`. Links come ordered by role and key.
     pub fn new(image: Image, schema: &Schema) -> Self {
-        let mut mapped = schema.map(&image.dn, &image.attributes);
+        let mapped = schema.map(&image.dn, &image.attributes);
+        Self::mapped(image, mapped)
+    }
+
+    /// Reads an entry that was looked up by name: of one that is of no kind, too, its attributes are kept,
+    /// because it may be somebody who is told.
+    pub fn looked_up(image: Image, schema: &Schema) -> Self {
+        let mapped = schema.map_named(&image.dn, &image.attributes);
+        Self::mapped(image, mapped)
+    }
+
+    fn mapped(image: Image, mut mapped: MappedEntry) -> Self {
         mapped.links.sort_by_key(|link| (link.role, link.key));
-        Self { id: image.id, dn: image.dn, stamp: image.stamp, origin: image.origin, mapped }
+        let Image { id, dn, stamp, origin, existence, attributes: _ } = image;
+        Self { id, dn, stamp, origin, existence, mapped }
     }
 }

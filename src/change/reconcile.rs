@@ -4,17 +4,18 @@ use std::collections::BTreeMap;
 
 use super::{
     event::AttributeChange,
-    finding::{Came, Finding, Former, Found, LastFacts, Losing, Order, Went},
+    finding::{Along, Came, Finding, Former, Found, LastFacts, Losing, Order, Went},
     modification::{Held, modified, modify_links},
     observation::{Observation, Observed},
     resolve::{Anew, describe, mark_entry, marks, meant_anew, name_entry, ranked},
 };
 use crate::directory::{
-    batch::{Delete, Delta, Origin, Phase, Rename},
+    batch::{Delete, Delta, Existence, Origin, Phase, Rename},
     dn::{Dn, NameKey},
     entry::{EntryKind, EntryRef, Rank, Relation, Stamp},
     mirror::{EntryNo, KnownEntry, KnownLink, Meaning, Mirror, MirroredAttributes, NewEntry, Scope, Write},
     schema::{Link, Role, Schema},
+    watched::WatchedTree,
 };
 
 /// What follows from one observation. Rows first: a finding speaks of the mirror after them.
@@ -31,8 +32,8 @@ pub struct Effects {
 pub struct Comparison<'a> {
     /// How entries are read.
     pub schema: &'a Schema,
-    /// Where the watched tree begins.
-    pub base: &'a Dn,
+    /// What is watched.
+    pub tree: &'a WatchedTree,
     /// How many last members of a deleted group an event carries.
     pub member_cap: usize,
     /// In a refresh an image that is as new as what is known is compared too: without a new stamp, refint
@@ -46,8 +47,8 @@ pub fn reconcile<M: Mirror>(
     comparison: &Comparison<'_>,
     mirror: &M,
 ) -> Result<Effects, M::Error> {
-    let Comparison { schema, base, member_cap, phase } = *comparison;
-    let rules = Rules { schema, base, mirror, member_cap, phase };
+    let Comparison { schema, tree, member_cap, phase } = *comparison;
+    let rules = Rules { schema, tree, mirror, member_cap, phase };
     match observation {
         Observation::Entry(observed) => rules.entry(observed),
         Observation::Delta(delta) => rules.delta(delta),
@@ -59,7 +60,7 @@ pub fn reconcile<M: Mirror>(
 
 struct Rules<'a, M> {
     schema: &'a Schema,
-    base: &'a Dn,
+    tree: &'a WatchedTree,
     mirror: &'a M,
     member_cap: usize,
     phase: Phase,
@@ -92,7 +93,7 @@ impl<M: Mirror> Rules<'_, M> {
             return Ok(Effects::default());
         }
         // A looked-up entry has no stamp; one that a feed delivered and that left has.
-        if known.scope == Scope::Outside && known.stamp.is_none() && known.dn.is_within(self.base) {
+        if known.scope == Scope::Outside && known.stamp.is_none() && self.tree.holds(&known.dn) {
             return self.came_after_its_name(&known, observed);
         }
         let links = self.compare_links(known.no, &observed.mapped.links)?;
@@ -107,8 +108,13 @@ impl<M: Mirror> Rules<'_, M> {
         self.conclude(&known, difference, &observed.origin)
     }
 
+    /// An excluded entry is kept only where something names it.
     fn appeared(&self, observed: &Observed) -> Result<Effects, M::Error> {
         let mut effects = Effects::default();
+        let scope = self.tree.scope_of(&observed.dn);
+        if scope == Scope::Outside && !self.is_named(observed)? {
+            return Ok(effects);
+        }
         if let Some(account) = observed.mapped.account {
             self.bind_bearer(account, &mut effects.writes)?;
         }
@@ -116,12 +122,17 @@ impl<M: Mirror> Rules<'_, M> {
             id: observed.id,
             dn: observed.dn.clone(),
             stamp: observed.stamp.clone(),
-            scope: Scope::Inside,
+            scope,
             mapped: observed.mapped.clone(),
         }));
-        if observed.mapped.kind == EntryKind::Container {
+        if scope == Scope::Outside {
             return Ok(effects);
         }
+        let found = match observed.existence {
+            Existence::New if observed.mapped.kind == EntryKind::Container => return Ok(effects),
+            Existence::New => Found::Created,
+            Existence::Before => Found::Entered,
+        };
         let entry = EntryRef {
             id: Some(observed.id),
             dn: observed.dn.clone(),
@@ -130,11 +141,22 @@ impl<M: Mirror> Rules<'_, M> {
         };
         // The row's number is not known before the insert: whoever applies it fills it in.
         let marks = marks(self.schema, observed.mapped.kind, &observed.mapped.attributes);
-        let found = Found::Created;
         let mut finding = Finding::new(EntryNo(0), (entry, marks), &observed.origin, self.order(), found);
-        finding.came = self.name_arrivals(&observed.mapped.links)?;
-        effects.finding = Some(finding);
+        if finding.tells_links() {
+            finding.came = self.name_arrivals(&observed.mapped.links)?;
+        } else if observed.mapped.kind == EntryKind::Container {
+            finding.along.unread.push(observed.dn.clone());
+        }
+        effects.finding = Some(finding).filter(|finding| !finding.is_empty());
         Ok(effects)
+    }
+
+    fn is_named(&self, observed: &Observed) -> Result<bool, M::Error> {
+        if self.mirror.stray(observed.dn.key())?.is_some() {
+            return Ok(true);
+        }
+        let Some(account) = observed.mapped.account else { return Ok(false) };
+        Ok(self.mirror.stray(account)?.is_some())
     }
 
     /// The entry was looked up under a name in the watched tree before the feed told of its creation.
@@ -194,15 +216,15 @@ impl<M: Mirror> Rules<'_, M> {
 
     fn delete(&self, delete: &Delete) -> Result<Effects, M::Error> {
         let Some(known) = self.mirror.by_id(delete.id)? else { return Ok(Effects::default()) };
-        let mut effects = Effects { writes: vec![Write::Remove { no: known.no }], finding: None };
-        if known.kind == EntryKind::Container || known.scope == Scope::Outside {
-            return Ok(effects);
-        }
         let facts = self.last_facts(&known)?;
         let entry = mark_entry(self.schema, &known);
         let found = Found::Deleted(facts);
-        effects.finding = Some(Finding::new(known.no, entry, &delete.origin, self.order(), found));
-        Ok(effects)
+        let finding = Finding::new(known.no, entry, &delete.origin, self.order(), found);
+        Ok(Effects {
+            writes: vec![Write::Remove { no: known.no }],
+            // In a refresh, what others lost by it may have been found before it, or is yet to be.
+            finding: Some(finding).filter(|finding| !finding.is_empty() || finding.order == Order::Arbitrary),
+        })
     }
 
     fn last_facts(&self, known: &KnownEntry) -> Result<LastFacts, M::Error> {
@@ -230,54 +252,125 @@ impl<M: Mirror> Rules<'_, M> {
             members,
             member_count,
             losing,
+            scope: known.scope,
         })
     }
 
-    /// Rows and finding for an entry that was known. An entry that comes into scope, or leaves it for another
-    /// kind or another place, changes rows and says nothing.
+    /// Rows and finding for an entry that was known.
     fn conclude(
         &self,
         known: &KnownEntry,
-        difference: Difference<'_>,
+        mut difference: Difference<'_>,
         origin: &Origin,
     ) -> Result<Effects, M::Error> {
-        let told = known.scope == Scope::Inside
-            && self.scope_of(difference.dn) == Scope::Inside
-            && (known.kind == EntryKind::Container) == (difference.kind == EntryKind::Container);
+        if difference.kind == EntryKind::Container {
+            // Attributes are kept only of containers that something names, and come by look-ups alone: what a
+            // member was called goes on to be known when it is of no kind any more.
+            difference.attributes.clone_from(&known.attributes);
+        }
         let mut effects = Effects::default();
         let renamed_from = self.write_move(known, difference.dn, &mut effects.writes)?;
-        let finding = if told { self.finding(known, &difference, renamed_from, origin)? } else { None };
-        effects.finding = finding.filter(|finding| !finding.is_empty());
+        let along = self.take_along(known, difference.dn, &mut effects.writes)?;
+        if let Some(found) = self.found(known, &difference, renamed_from) {
+            let mut finding = self.finding(known, &difference, found, origin)?;
+            finding.along = along;
+            effects.finding = Some(finding).filter(|finding| !finding.is_empty());
+        }
         self.write_entry(known, &difference, &mut effects.writes)?;
         write_links(known.no, difference.links, &mut effects.writes);
         Ok(effects)
     }
 
-    fn scope_of(&self, dn: &Dn) -> Scope {
-        if dn.is_within(self.base) { Scope::Inside } else { Scope::Outside }
+    /// `None`: it was out of sight and is.
+    fn found(
+        &self,
+        known: &KnownEntry,
+        difference: &Difference<'_>,
+        renamed_from: Option<Former>,
+    ) -> Option<Found> {
+        let scope = self.tree.scope_of(difference.dn);
+        let was_watched = known.scope == Scope::Inside && known.kind != EntryKind::Container;
+        let is_watched = scope == Scope::Inside && difference.kind != EntryKind::Container;
+        match (was_watched, is_watched) {
+            (true, false) => Some(Found::Left),
+            (false, true) => Some(Found::Entered),
+            (true, true) => {
+                let attributes = self.watched_changes(&known.attributes, &difference.attributes);
+                Some(Found::Changed { renamed_from, attributes })
+            }
+            (false, false) => match (known.scope, scope) {
+                (Scope::Inside, Scope::Inside) => {
+                    Some(Found::Changed { renamed_from, attributes: Vec::new() })
+                }
+                (Scope::Outside, Scope::Inside) => Some(Found::Entered),
+                (Scope::Inside, Scope::Outside) => Some(Found::Left),
+                (Scope::Outside, Scope::Outside) => None,
+            },
+        }
     }
 
     fn finding(
         &self,
         known: &KnownEntry,
         difference: &Difference<'_>,
-        renamed_from: Option<Former>,
+        found: Found,
         origin: &Origin,
-    ) -> Result<Option<Finding>, M::Error> {
+    ) -> Result<Finding, M::Error> {
+        // Who left is named as what it was: afterwards it may be of no kind.
+        let (kind, attributes) = match found {
+            Found::Left => (known.kind, &known.attributes),
+            Found::Created | Found::Entered | Found::Changed { .. } | Found::Deleted(_) => {
+                (difference.kind, &difference.attributes)
+            }
+        };
         let entry = EntryRef {
             id: Some(known.id),
             dn: difference.dn.clone(),
-            kind: Some(difference.kind),
-            name: self.schema.display_name(difference.dn, &difference.attributes),
+            kind: Some(kind),
+            name: self.schema.display_name(difference.dn, attributes),
         };
-        let attributes = self.watched_changes(&known.attributes, &difference.attributes);
-        let found = Found::Changed { renamed_from, attributes };
-        let marks = marks(self.schema, difference.kind, &difference.attributes);
+        let marks = marks(self.schema, kind, attributes);
         let mut finding = Finding::new(known.no, (entry, marks), origin, self.order(), found);
         finding.came = self.name_arrivals(&difference.links.came)?;
         finding.came.extend(self.name_arrivals(&difference.links.revived)?);
         finding.went = self.name_departures(&difference.links.went)?;
-        Ok(Some(finding))
+        Ok(finding)
+    }
+
+    /// What lies below an entry moves with it, out of the watched tree or into it, and the feed does not say
+    /// so. Entries that were only looked up have no stamp: they stay what they are until they are read.
+    fn take_along(&self, known: &KnownEntry, to: &Dn, writes: &mut Vec<Write>) -> Result<Along, M::Error> {
+        let mut along = Along::default();
+        let scope = self.tree.scope_of(to);
+        let mut gaps = self.tree.gaps_below(&known.dn).chain(self.tree.gaps_below(to));
+        if known.dn.key() == to.key() || (known.scope == scope && gaps.next().is_none()) {
+            return Ok(along);
+        }
+        let mut above = vec![known.key];
+        while let Some(key) = above.pop() {
+            for child in self.mirror.children(key)? {
+                let Some(dn) = child.dn.with_base_replaced(&known.dn, to) else { continue };
+                above.push(child.key);
+                let scope = self.tree.scope_of(&dn);
+                if child.stamp.is_none() || child.scope == scope {
+                    continue;
+                }
+                writes.push(Write::Rescope { no: child.no, scope });
+                if child.kind == EntryKind::Container {
+                    continue;
+                }
+                match scope {
+                    Scope::Inside => along.entered.push(child.no),
+                    Scope::Outside => along.left.push(child.no),
+                }
+            }
+        }
+        if known.kind == EntryKind::Container && known.scope == Scope::Outside && scope == Scope::Inside {
+            along.unread.push(to.clone());
+        }
+        let opened = self.tree.gaps_below(&known.dn).filter_map(|gap| gap.with_base_replaced(&known.dn, to));
+        along.unread.extend(opened.filter(|dn| self.tree.holds(dn)));
+        Ok(along)
     }
 
     fn write_move(
@@ -293,8 +386,8 @@ impl<M: Mirror> Rules<'_, M> {
         if known.dn.key() == dn.key() {
             return Ok(None);
         }
-        let above = known.dn.parent().map(|parent| self.mirror.by_name(parent.key())).transpose()?;
-        let parent = above.and_then(|mut bearers| bearers.pop()).map(|parent| parent.no);
+        // Another entry may bear its name by now.
+        let parent = self.mirror.by_name(known.above)?.pop().map(|parent| parent.no);
         Ok(Some(Former { dn: known.dn.clone(), parent }))
     }
 
@@ -304,7 +397,7 @@ impl<M: Mirror> Rules<'_, M> {
         difference: &Difference<'_>,
         writes: &mut Vec<Write>,
     ) -> Result<(), M::Error> {
-        let scope = self.scope_of(difference.dn);
+        let scope = self.tree.scope_of(difference.dn);
         let same = known.kind == difference.kind
             && known.scope == scope
             && known.account == difference.account

@@ -1,6 +1,7 @@
 //! From findings to events: every name means somebody, or is known to mean nobody.
 
 mod combine;
+mod questions;
 mod turns;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -8,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use uuid::Uuid;
 
+pub use self::questions::{Asking, unresolved};
 use self::{
     combine::combine,
     turns::{Place, Turns, Values},
@@ -20,46 +22,10 @@ use super::{
     resolve::{Identity, add_ranked, identity, mark_entry, name_entry, name_target, ranked, resolve},
 };
 use crate::directory::{
-    dn::{Dn, NameKey},
     entry::{EntryKind, EntryRef, Rank, Relation},
-    mirror::{EntryNo, KnownEntry, KnownLink, Meaning, Mirror, Scope},
+    mirror::{EntryNo, KnownEntry, Mirror, Scope},
     schema::{LinkTarget, Schema},
 };
-
-/// The names in `findings` that must be looked up in the directory before anything is said (rule 3): what
-/// came and means nobody, and owners and managers to be told who were never looked up.
-pub fn unresolved<M: Mirror>(findings: &[Finding], mirror: &M) -> Result<BTreeMap<NameKey, Dn>, M::Error> {
-    let mut names = BTreeMap::new();
-    for finding in findings {
-        for came in &finding.came {
-            names.extend(unknown_arrival(mirror, finding.no, came)?.map(|dn| (came.key, dn)));
-        }
-        for relation in [Relation::Owner, Relation::Manager] {
-            for link in mirror.links_of(finding.no, relation)? {
-                names.extend(never_looked_up(mirror, &link)?.map(|dn| (link.key, dn)));
-            }
-        }
-    }
-    Ok(names)
-}
-
-fn unknown_arrival<M: Mirror>(mirror: &M, holder: EntryNo, came: &Came) -> Result<Option<Dn>, M::Error> {
-    let LinkTarget::Dn(dn) = &came.target else { return Ok(None) };
-    if came.at_first.is_some() || whom_came(mirror, holder, came)?.is_some() {
-        return Ok(None);
-    }
-    Ok(Some(dn.clone()))
-}
-
-fn never_looked_up<M: Mirror>(mirror: &M, link: &KnownLink) -> Result<Option<Dn>, M::Error> {
-    if link.meaning != Meaning::ByName || resolve(mirror, link)?.is_some() {
-        return Ok(None);
-    }
-    Ok(mirror.stray(link.key)?.filter(|stray| !stray.looked_up).and_then(|stray| match stray.target {
-        LinkTarget::Dn(dn) => Some(dn),
-        LinkTarget::Account(_) => None,
-    }))
-}
 
 /// The entry that an arrived link means by now.
 fn whom_came<M: Mirror>(mirror: &M, holder: EntryNo, came: &Came) -> Result<Option<KnownEntry>, M::Error> {
@@ -144,9 +110,9 @@ impl<M: Mirror> Facts<'_, M> {
     fn tell(&self, tell: Tell<'_>) -> Result<(), M::Error> {
         let actor = self.actor()?;
         match &self.finding.found {
-            Found::Created => self.tell_created(&actor, tell),
+            Found::Created => self.tell_created(&actor, tell)?,
             Found::Changed { renamed_from, attributes } => {
-                let around = self.around(actor)?;
+                let around = self.around(actor.clone())?;
                 if let Some(former) = renamed_from
                     && self.is_its_own_rename(former)?
                 {
@@ -155,10 +121,59 @@ impl<M: Mirror> Facts<'_, M> {
                 if !attributes.is_empty() {
                     tell(around.with(Change::AttributesChanged { attributes: attributes.clone() }));
                 }
-                self.tell_links(&around, tell)
+                self.tell_links(&around, tell)?;
             }
-            Found::Deleted(last) => self.tell_deleted(last, &actor, tell),
+            Found::Entered => self.tell_scope(Change::ScopeEntered, &actor, tell)?,
+            Found::Left => self.tell_scope(Change::ScopeLeft, &actor, tell)?,
+            Found::Deleted(last) => self.tell_deleted(last, &actor, tell)?,
         }
+        self.tell_along(&actor, tell)
+    }
+
+    /// Containers are not watched: they only carry along what lies below them.
+    fn tell_scope(&self, change: Change, actor: &Actor, tell: Tell<'_>) -> Result<(), M::Error> {
+        if self.finding.entry.kind != Some(EntryKind::Container) {
+            tell(self.around(actor.clone())?.with(change));
+        }
+        Ok(())
+    }
+
+    /// Those who are where the move has put them; another reading may have said otherwise since.
+    fn tell_along(&self, actor: &Actor, tell: Tell<'_>) -> Result<(), M::Error> {
+        let along = &self.finding.along;
+        let moved = [
+            (&along.left, Scope::Outside, Change::ScopeLeft),
+            (&along.entered, Scope::Inside, Change::ScopeEntered),
+        ];
+        for (nos, scope, change) in moved {
+            for no in nos {
+                let Some(known) = self.mirror.by_no(*no)? else { continue };
+                if known.scope == scope && known.kind != EntryKind::Container {
+                    tell(self.as_it_is(&known, change.clone(), Cause::Directory, actor)?);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// An event on another entry than the finding's own.
+    fn as_it_is(
+        &self,
+        known: &KnownEntry,
+        change: Change,
+        cause: Cause,
+        actor: &Actor,
+    ) -> Result<Told, M::Error> {
+        let (entry, marks) = mark_entry(self.schema, known);
+        Ok(Told {
+            entry,
+            change,
+            cause,
+            owners: self.ranked(known.no, known.kind, Relation::Owner)?,
+            managers: self.ranked(known.no, known.kind, Relation::Manager)?,
+            actor: actor.clone(),
+            marks,
+        })
     }
 
     /// Not one that came with the container above it, nor one of a container with nothing in it.
@@ -197,63 +212,69 @@ impl<M: Mirror> Facts<'_, M> {
         }
         let mut told = BTreeSet::new();
         losers.retain(|(losing, holder)| {
-            holder.scope == Scope::Inside && told.insert((losing.holder, losing.relation))
+            holder.scope == Scope::Inside
+                && concerns(holder.kind, losing.relation)
+                && told.insert((losing.holder, losing.relation))
         });
+        if self.finding.is_told_as_deleted(last) {
+            tell(self.end_of(last, &losers, actor)?);
+        }
+        for (losing, holder) in &losers {
+            tell(self.consequence(losing, holder, actor)?);
+        }
+        Ok(())
+    }
+
+    fn end_of(
+        &self,
+        last: &LastFacts,
+        losers: &[(&Losing, KnownEntry)],
+        actor: &Actor,
+    ) -> Result<Told, M::Error> {
         let last_groups = losers
             .iter()
             .filter(|(losing, _)| losing.relation == Relation::Member)
             .map(|(_, holder)| name_entry(self.schema, holder))
             .collect();
-        tell(Told {
+        let last_members =
+            last.members.iter().map(|member| self.found_since(member)).collect::<Result<_, _>>()?;
+        Ok(Told {
             entry: self.finding.entry.clone(),
-            change: Change::ObjectDeleted {
-                last_members: last.members.clone(),
-                last_member_count: last.member_count,
-                last_groups,
-            },
+            change: Change::ObjectDeleted { last_members, last_member_count: last.member_count, last_groups },
             cause: Cause::Directory,
-            owners: last.owners.clone(),
-            managers: last.managers.clone(),
+            owners: self.found_since_with_rank(&last.owners)?,
+            managers: self.found_since_with_rank(&last.managers)?,
             actor: actor.clone(),
             marks: self.finding.marks,
-        });
-        for (losing, holder) in &losers {
-            if let Some(event) = self.consequence(losing, holder, actor)? {
-                tell(event);
-            }
-        }
-        Ok(())
+        })
     }
 
-    fn consequence(
-        &self,
-        losing: &Losing,
-        holder: &KnownEntry,
-        actor: &Actor,
-    ) -> Result<Option<Told>, M::Error> {
+    /// Who was only a name when the finding was made, and was looked up since.
+    fn found_since(&self, who: &EntryRef) -> Result<EntryRef, M::Error> {
+        if who.id.is_some() {
+            return Ok(who.clone());
+        }
+        let bearer = self.mirror.by_name(who.dn.key())?.pop();
+        Ok(bearer.map_or_else(|| who.clone(), |entry| name_entry(self.schema, &entry)))
+    }
+
+    fn found_since_with_rank(&self, all: &[RankedRef]) -> Result<Vec<RankedRef>, M::Error> {
+        all.iter()
+            .map(|RankedRef { entry, rank }| Ok(RankedRef { entry: self.found_since(entry)?, rank: *rank }))
+            .collect()
+    }
+
+    fn consequence(&self, losing: &Losing, holder: &KnownEntry, actor: &Actor) -> Result<Told, M::Error> {
         let gone = self.finding.entry.clone();
-        let mut owners = self.ranked(holder.no, holder.kind, Relation::Owner)?;
-        let mut managers = self.ranked(holder.no, holder.kind, Relation::Manager)?;
         let went = RankedRef { entry: gone.clone(), rank: losing.rank };
+        let change = link_change(losing.relation, losing.rank, Direction::Removed, gone);
+        let mut told = self.as_it_is(holder, change, Cause::Consequence, actor)?;
         match losing.relation {
             Relation::Member => {}
-            Relation::Owner => add_ranked(&mut owners, went),
-            Relation::Manager => add_ranked(&mut managers, went),
+            Relation::Owner => add_ranked(&mut told.owners, went),
+            Relation::Manager => add_ranked(&mut told.managers, went),
         }
-        let change = link_change(losing.relation, losing.rank, Direction::Removed, gone);
-        if !concerns(holder.kind, losing.relation) {
-            return Ok(None);
-        }
-        let (entry, marks) = mark_entry(self.schema, holder);
-        Ok(Some(Told {
-            entry,
-            change,
-            cause: Cause::Consequence,
-            owners,
-            managers,
-            actor: actor.clone(),
-            marks,
-        }))
+        Ok(told)
     }
 
     /// Ids decide: who came by one name and went by another, or is still there by a third, did neither.

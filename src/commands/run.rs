@@ -12,8 +12,9 @@ use tracing::{info, warn};
 use super::{CommandError, Exit};
 use crate::{
     config::{Complete, StoreSettings},
-    connector::{Connector, Timing},
+    connector::{Connector, Timing, settings::ConnectorSettings},
     db::{Db, DbError, MirrorView, RunLock, StoreContext},
+    directory::watched::WatchedTree,
     outbox::mailer::Mailer,
     pipeline, telemetry,
 };
@@ -66,18 +67,18 @@ async fn store(db: Db, settings: StoreSettings) -> Result<pipeline::Store, Comma
     let mailer = Mailer::new(&settings.mail)
         .map_err(|source| CommandError::Mailer { store: settings.name.to_string(), source })?;
     let view = view(&settings);
+    let tree = watched(&settings.connector);
     let facts = db.begin_store(settings.name.clone(), view).await?;
     if facts.mirror == MirrorView::Another {
         warn!(
             store.name = %settings.name,
-            "base_dn or schema is another than before: everything is read again, and what changed since is not told"
+            "base_dn, exclude or schema is another than before: everything is read again, and what changed since is not told"
         );
     }
     let attributes = settings.schema.requested_attributes();
-    let base = settings.connector.base_dn.clone();
     // One more than the limit: enough to see that it is exceeded.
     let member_cap = settings.notify.group_expansion_limit.saturating_add(1);
-    let context = StoreContext::new(facts.no, base, Arc::new(settings.schema), member_cap);
+    let context = StoreContext::new(facts.no, tree, Arc::new(settings.schema), member_cap);
     Ok(pipeline::Store {
         name: settings.name,
         db,
@@ -93,7 +94,12 @@ async fn store(db: Db, settings: StoreSettings) -> Result<pipeline::Store, Comma
 
 /// What is read of the directory, and how: a mirror of another view is not compared with.
 pub(super) fn view(settings: &StoreSettings) -> String {
-    format!("{}|{}", settings.connector.base_dn, settings.schema.fingerprint())
+    format!("{}|{}", watched(&settings.connector).fingerprint(), settings.schema.fingerprint())
+}
+
+/// What is watched.
+pub(super) fn watched(settings: &ConnectorSettings) -> WatchedTree {
+    WatchedTree::new(settings.base_dn.clone(), settings.exclude.clone())
 }
 
 struct Signals {

@@ -6,7 +6,7 @@ use super::{
     CommandError, Exit, Format, Listing,
     explanation::print,
     output::{Output, remark},
-    run::view,
+    run::{view, watched},
 };
 use crate::{
     clock,
@@ -85,8 +85,8 @@ pub(super) fn simulate(config: &Config, arguments: &SimulateArguments) -> Result
     drop(reader);
     let rules = Rules { schema: &store.schema, options: &store.notify };
     let actor = actor.map(|actor| actor.entry.dn);
-    let base = &store.connector.base_dn;
-    let simulated = db::simulate(path, name, base, rules, supposed, actor, clock::now())?;
+    let tree = watched(&store.connector);
+    let simulated = db::simulate(path, name, &tree, rules, supposed, actor, clock::now())?;
     say(&simulated, &already_so, store, arguments.listing.format())?;
     Ok(Exit::Success)
 }

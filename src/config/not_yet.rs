@@ -21,7 +21,6 @@ pub const STORE: &[NotYet] = &[
     Word("kind", "active-directory"),
     Word("kind", "389ds"),
     Word("kind", "generic"),
-    Key("exclude"),
     Word("watch", "accesslog"),
     Word("watch", "changelog"),
     Word("watch", "usn"),

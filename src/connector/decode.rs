@@ -1,6 +1,7 @@
 //! Search result entries as the vocabulary has them. Nothing here panics on what a server sends, and values
 //! are moved, not copied.
 
+use jiff::Timestamp;
 use lber::{
     common::TagClass,
     structure::{PL, StructureTag},
@@ -9,12 +10,13 @@ use uuid::Uuid;
 
 use super::{
     guard::ber::Malformed,
-    wanted::{ENTRY_CSN, ENTRY_UUID, MODIFIERS_NAME, WantedAttributes},
+    wanted::{CREATE_TIMESTAMP, ENTRY_CSN, ENTRY_UUID, MODIFIERS_NAME, WantedAttributes},
 };
 use crate::directory::{
     attribute::RawAttributes,
     dn::{Dn, DnError},
     entry::EntryId,
+    time::generalized_time,
 };
 
 /// SearchResultEntry (RFC 4511, section 4.5.2).
@@ -62,6 +64,8 @@ pub struct Entry {
     pub csn: Option<String>,
     /// modifiersName.
     pub modifiers_name: Option<Dn>,
+    /// createTimestamp, cut to the second by most servers.
+    pub created: Option<Timestamp>,
     /// Bytes of the values, roughly what the entry takes in memory.
     pub size: usize,
 }
@@ -88,6 +92,7 @@ impl Entry {
             uuid: None,
             csn: None,
             modifiers_name: None,
+            created: None,
             size: 0,
         }
     }
@@ -128,6 +133,8 @@ impl Entry {
             self.csn = first().map(str::to_owned);
         } else if description.eq_ignore_ascii_case(MODIFIERS_NAME) {
             self.modifiers_name = first().and_then(|text| Dn::parse(text).ok());
+        } else if description.eq_ignore_ascii_case(CREATE_TIMESTAMP) {
+            self.created = first().and_then(|text| generalized_time(text).ok());
         }
         let Some(name) = wanted.name_of(description) else { return Ok(()) };
         let values = values

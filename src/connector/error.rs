@@ -191,6 +191,12 @@ pub enum Problem {
     /// A part of the tree, or all of it, lies on another server.
     #[error("a part of the tree lies on another server, and referrals are not followed")]
     Referral,
+    /// The same, when asked where an entry is that is gone from the base.
+    #[error(
+        "whether an entry was deleted or moved out of base_dn cannot be told: a part of the naming context \
+             lies on another server, and referrals are not followed"
+    )]
+    WhereaboutsUnknown,
     /// 4096, e-syncRefreshRequired.
     #[error("the server no longer knows the changes since the checkpoint: {0}")]
     CheckpointRefused(Answer),
@@ -247,6 +253,9 @@ impl Problem {
             Self::Referral => {
                 Disposition::slowly("name the server that holds the tree in urls, or watch a smaller base_dn")
             }
+            Self::WhereaboutsUnknown => Disposition::slowly(
+                "name a server in urls that holds the whole naming context, or make base_dn the naming context",
+            ),
             Self::BaseUnreadable { base, .. } => Disposition::Stop {
                 advice: format!(
                     "check base_dn, and give dirherald's account read access to {base} and what lies below it"

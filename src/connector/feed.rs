@@ -1,5 +1,6 @@
 //! Sources of changes that can be resumed.
 
+mod horizon;
 mod origin;
 mod outlet;
 pub mod syncrepl;

@@ -3,18 +3,18 @@
 use std::sync::Arc;
 
 use futures_util::{StreamExt, TryStreamExt, stream};
-use ldap3::{Ldap, LdapError, Scope};
+use ldap3::{Ldap, LdapError, Scope, controls::ManageDsaIt};
 
 use super::{
     Connector, ConnectorError,
     decode::{DecodeError, Entry},
     error::{Answer, Problem, code},
-    session::{Found, Search, Session},
+    session::{Event, Found, Search, Session},
     settings::ServerUrl,
     wanted::WantedAttributes,
 };
 use crate::directory::{
-    batch::{Image, Origin},
+    batch::{Existence, Image, Origin},
     dn::Dn,
     entry::{EntryId, Stamp},
     time::csn_time,
@@ -40,6 +40,24 @@ pub enum Whereabouts {
     Inside,
     /// Outside the base.
     Outside(Box<Image>),
+}
+
+/// What one question found.
+#[derive(Debug)]
+enum Sight {
+    Entry(Box<Image>),
+    Nothing,
+    /// It may be on another server.
+    Referred,
+}
+
+impl Sight {
+    fn entry(self) -> Option<Image> {
+        match self {
+            Self::Entry(image) => Some(*image),
+            Self::Nothing | Self::Referred => None,
+        }
+    }
 }
 
 struct Open {
@@ -68,13 +86,52 @@ impl Lookup {
     pub async fn entries(&mut self, dns: &[Dn]) -> Result<Vec<Option<Image>>, ConnectorError> {
         let attributes = self.connector.shared.wanted.requested();
         let searches = dns.iter().map(|dn| Search::entry(dn.as_str(), Arc::clone(&attributes))).collect();
-        self.ask(searches).await
+        let sights = self.ask(searches).await?;
+        // What a referral names is on a server that is not ours to read.
+        Ok(sights.into_iter().map(Sight::entry).collect())
     }
 
     /// The entry `id`, wherever below `base` it is.
     pub async fn entry_by_id(&mut self, id: EntryId, base: &Dn) -> Result<Option<Image>, ConnectorError> {
-        let mut found = self.ask(vec![self.search_by_id(id, base)]).await?;
+        let mut found = self.entries_by_id(&[id], base).await?;
         Ok(found.pop().flatten())
+    }
+
+    /// The entry `base` and everything below it, as far as we may read it. None: there is nothing of that name.
+    pub async fn below(&mut self, base: &Dn) -> Result<Vec<Image>, ConnectorError> {
+        if let Some(open) = self.open.take()
+            && let Ok(images) = self.below_on(open, base).await
+        {
+            return Ok(images);
+        }
+        let open = connect(&self.connector).await?;
+        self.below_on(open, base).await
+    }
+
+    /// Keeps the connection if it is still good.
+    async fn below_on(&mut self, mut open: Open, base: &Dn) -> Result<Vec<Image>, ConnectorError> {
+        match read_below(&mut open.session, &self.connector, base).await {
+            Ok(images) => {
+                self.open = Some(open);
+                Ok(images)
+            }
+            Err(problem) => Err(ConnectorError::new(open.url, problem)),
+        }
+    }
+
+    /// "Not there" is said of what a whole tree was searched for, and of nothing else.
+    async fn entries_by_id(
+        &mut self,
+        ids: &[EntryId],
+        base: &Dn,
+    ) -> Result<Vec<Option<Image>>, ConnectorError> {
+        let searches = ids.iter().map(|id| self.search_by_id(*id, base)).collect();
+        let sights = self.ask(searches).await?;
+        if sights.iter().any(|sight| matches!(sight, Sight::Referred)) {
+            let url = self.connector.url(self.connector.url_in_use()).clone();
+            return Err(ConnectorError::new(url, Problem::WhereaboutsUnknown));
+        }
+        Ok(sights.into_iter().map(Sight::entry).collect())
     }
 
     /// Where the entries `ids` are now, in their order, by the naming contexts (RFC 4512, section 5.1) that
@@ -86,8 +143,7 @@ impl Lookup {
     ) -> Result<Vec<Whereabouts>, ConnectorError> {
         let mut found = vec![Whereabouts::Nowhere; ids.len()];
         for context in self.contexts_above(base).await? {
-            let searches = ids.iter().map(|id| self.search_by_id(*id, &context)).collect();
-            for (place, image) in found.iter_mut().zip(self.ask(searches).await?) {
+            for (place, image) in found.iter_mut().zip(self.entries_by_id(ids, &context).await?) {
                 let Some(image) = image else { continue };
                 *place = if image.dn.is_within(base) {
                     Whereabouts::Inside
@@ -132,6 +188,9 @@ impl Lookup {
         Search {
             scope: Scope::Subtree,
             filter: format!("(entryUUID={id})"),
+            // An entry cannot move beyond a referral object, so those within the tree need not be followed. A
+            // server that does not know the control refers us, and that is an error.
+            controls: vec![ManageDsaIt.into()],
             ..Search::entry(base.as_str(), self.connector.shared.wanted.requested())
         }
     }
@@ -144,7 +203,7 @@ impl Lookup {
     }
 
     /// A connection that was open before may have died unnoticed, so its failure is tried once more.
-    async fn ask(&mut self, searches: Vec<Search>) -> Result<Vec<Option<Image>>, ConnectorError> {
+    async fn ask(&mut self, searches: Vec<Search>) -> Result<Vec<Sight>, ConnectorError> {
         if searches.is_empty() {
             return Ok(Vec::new());
         }
@@ -158,11 +217,7 @@ impl Lookup {
     }
 
     /// Keeps the connection if it is still good.
-    async fn ask_on(
-        &mut self,
-        mut open: Open,
-        searches: Vec<Search>,
-    ) -> Result<Vec<Option<Image>>, ConnectorError> {
+    async fn ask_on(&mut self, mut open: Open, searches: Vec<Search>) -> Result<Vec<Sight>, ConnectorError> {
         match read(&mut open.session, &self.connector, searches).await {
             Ok(found) => {
                 self.open = Some(open);
@@ -183,19 +238,19 @@ async fn read(
     session: &mut Session,
     connector: &Connector,
     searches: Vec<Search>,
-) -> Result<Vec<Option<Image>>, Problem> {
-    let mut images = Vec::with_capacity(searches.len());
+) -> Result<Vec<Sight>, Problem> {
+    let mut sights = Vec::with_capacity(searches.len());
     // A limit for each handful, as a limit for all would depend on how many there are.
     let mut rest = searches.into_iter();
     loop {
         let some: Vec<Search> = rest.by_ref().take(IN_FLIGHT).collect();
         if some.is_empty() {
-            return Ok(images);
+            return Ok(sights);
         }
         let ldap = session.handle();
         let found = session.call("look-up", side_by_side(ldap, some)).await?;
         for found in found {
-            images.push(image(found, &connector.shared.wanted)?);
+            sights.push(sight(found, &connector.shared.wanted)?);
         }
     }
 }
@@ -204,18 +259,43 @@ async fn side_by_side(ldap: Ldap, searches: Vec<Search>) -> Result<Vec<Found>, L
     stream::iter(searches).map(|search| search.first(ldap.clone())).buffered(IN_FLIGHT).try_collect().await
 }
 
-fn image(found: Found, wanted: &WantedAttributes) -> Result<Option<Image>, Problem> {
+fn sight(found: Found, wanted: &WantedAttributes) -> Result<Sight, Problem> {
     if let Some(item) = found.entry {
-        return Ok(Some(image_of(Entry::decode(item.0, wanted)?)?));
+        return Ok(Sight::Entry(Box::new(image_of(Entry::decode(item.0, wanted)?)?)));
     }
     match found.answer.code {
-        // A name that is no DN to the server names nothing; what a referral names is not ours to read.
-        code::SUCCESS
-        | code::NO_SUCH_OBJECT
-        | code::INVALID_DN_SYNTAX
-        | code::INSUFFICIENT_ACCESS_RIGHTS
-        | code::REFERRAL => Ok(None),
+        code::REFERRAL => Ok(Sight::Referred),
+        code::SUCCESS if found.references > 0 => Ok(Sight::Referred),
+        // A name that is no DN to the server names nothing.
+        code::SUCCESS | code::NO_SUCH_OBJECT | code::INVALID_DN_SYNTAX | code::INSUFFICIENT_ACCESS_RIGHTS => {
+            Ok(Sight::Nothing)
+        }
         _ => Err(refused(found.answer)),
+    }
+}
+
+async fn read_below(session: &mut Session, connector: &Connector, base: &Dn) -> Result<Vec<Image>, Problem> {
+    let wanted = &connector.shared.wanted;
+    let search = Search {
+        scope: Scope::Subtree,
+        size_limit: i32::MAX,
+        controls: vec![ManageDsaIt.into()],
+        ..Search::entry(base.as_str(), wanted.requested())
+    };
+    let mut stream = session.follow("search below a name", search).await?;
+    let mut images = Vec::new();
+    loop {
+        match session.next(&mut stream, None).await? {
+            Some(Event::Item(item)) if item.is_ref() || item.is_intermediate() => {}
+            Some(Event::Item(item)) => images.push(image_of(Entry::decode(item.0, wanted)?)?),
+            Some(Event::End(answer)) => {
+                return match answer.code {
+                    code::SUCCESS | code::NO_SUCH_OBJECT | code::INSUFFICIENT_ACCESS_RIGHTS => Ok(images),
+                    _ => Err(refused(answer)),
+                };
+            }
+            None => {}
+        }
     }
 }
 
@@ -228,5 +308,12 @@ fn image_of(entry: Entry) -> Result<Image, DecodeError> {
     let Some(id) = entry.uuid else { return Err(DecodeError::NoEntryUuid { dn }) };
     let time = entry.csn.as_deref().and_then(|csn| csn_time(csn).ok());
     let stamp = entry.csn.as_deref().map(Stamp::from_csn);
-    Ok(Image { id, dn, stamp, origin: Origin { time, actor: None }, attributes: entry.attributes })
+    Ok(Image {
+        id,
+        dn,
+        stamp,
+        origin: Origin { time, actor: None },
+        existence: Existence::New,
+        attributes: entry.attributes,
+    })
 }

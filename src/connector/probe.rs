@@ -251,6 +251,11 @@ impl Session {
     /// Fails early, and with the right words, where the sync control is not offered.
     pub(super) async fn require_sync(&mut self) -> Result<ServerKind, Problem> {
         let root = self.root_dse().await?;
+        if root.values("namingcontexts").is_empty() {
+            tracing::warn!(
+                "the server does not show its naming contexts: an entry that moves out of base_dn is told as deleted"
+            );
+        }
         if root.offers_sync() || root.is_hidden() {
             Ok(root.kind())
         } else {

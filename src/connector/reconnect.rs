@@ -39,8 +39,8 @@ impl Connector {
                 return Ok(());
             };
             let mut outlet = Outlet::new(out.clone());
-            let (from, basis) = doubt.begin(stored);
-            let failed = match self.attempt(from, basis, &out, &mut outlet, &cancel).await {
+            let start = doubt.begin(stored);
+            let failed = match self.attempt(&start, &out, &mut outlet, &cancel).await {
                 Ok(Stopped) => return Ok(()),
                 Err(error) => error,
             };
@@ -67,15 +67,14 @@ impl Connector {
     /// wrong password does not, as every server would count it.
     async fn attempt(
         &self,
-        from: Option<Checkpoint>,
-        basis: Basis,
+        start: &Start,
         out: &mpsc::Sender<FeedEvent>,
         outlet: &mut Outlet,
         cancel: &CancellationToken,
     ) -> Result<Stopped, ConnectorError> {
         let mut failed: Option<ConnectorError> = None;
         for index in 0..self.settings().urls.len() {
-            let error = match self.attempt_one(index, from.clone(), basis, out, outlet, cancel).await {
+            let error = match self.attempt_one(index, start, out, outlet, cancel).await {
                 Ok(stopped) => return Ok(stopped),
                 Err(problem) => problem,
             };
@@ -96,8 +95,7 @@ impl Connector {
     async fn attempt_one(
         &self,
         index: usize,
-        from: Option<Checkpoint>,
-        basis: Basis,
+        start: &Start,
         out: &mpsc::Sender<FeedEvent>,
         outlet: &mut Outlet,
         cancel: &CancellationToken,
@@ -114,7 +112,7 @@ impl Connector {
             biased;
             () = cancel.cancelled() => Ok(()),
             () = out.closed() => Ok(()),
-            ended = self.feed(index, &mut session, from, basis, out, outlet) => ended,
+            ended = self.feed(index, &mut session, start, out, outlet) => ended,
         };
         ended?;
         session.close().await;
@@ -125,25 +123,25 @@ impl Connector {
         &self,
         index: usize,
         session: &mut Session,
-        from: Option<Checkpoint>,
-        basis: Basis,
+        start: &Start,
         out: &mpsc::Sender<FeedEvent>,
         outlet: &mut Outlet,
     ) -> Result<(), Problem> {
         let kind = session.require_sync().await?;
         session.require_base(&self.settings().base_dn).await?;
         self.shared.in_use.store(index, Ordering::Relaxed);
-        let connected = FeedEvent::Connected { url: self.url(index).to_string(), kind, basis };
+        let connected = FeedEvent::Connected { url: self.url(index).to_string(), kind, basis: start.basis };
         if out.send(connected).await.is_err() {
             return Ok(());
         }
         let feed = Syncrepl {
             base: &self.settings().base_dn,
             wanted: &self.shared.wanted,
+            shown: start.shown.as_ref(),
             bind: &self.settings().bind,
             timing: self.shared.timing,
         };
-        feed.follow(session, from, outlet).await
+        feed.follow(session, start.from.clone(), outlet).await
     }
 }
 
@@ -159,6 +157,16 @@ async fn tell(
     }
 }
 
+/// Where a connection begins.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Start {
+    /// What is offered to the server.
+    from: Option<Checkpoint>,
+    /// What is stored, offered or not: what was shown before.
+    shown: Option<Checkpoint>,
+    basis: Basis,
+}
+
 /// Whether the stored checkpoint can still be used.
 #[derive(Debug, Default)]
 struct Doubt {
@@ -169,12 +177,13 @@ struct Doubt {
 }
 
 impl Doubt {
-    fn begin(&self, stored: Option<Checkpoint>) -> (Option<Checkpoint>, Basis) {
-        match (self.read_all, stored) {
+    fn begin(&self, stored: Option<Checkpoint>) -> Start {
+        let (from, basis) = match (self.read_all, &stored) {
             (_, None) => (None, Basis::Nothing),
             (Some(basis), Some(_)) => (None, basis),
-            (None, stored) => (stored, Basis::Checkpoint),
-        }
+            (None, Some(_)) => (stored.clone(), Basis::Checkpoint),
+        };
+        Start { from, shown: stored, basis }
     }
 
     /// A server that is behind may be a replica that catches up: it gets `patience` to do so.
@@ -266,6 +275,11 @@ mod tests {
         Answer { code: 0, text: String::new() }
     }
 
+    fn offered(doubt: &Doubt, stored: Option<Checkpoint>) -> (Option<Checkpoint>, Basis) {
+        let start = doubt.begin(stored);
+        (start.from, start.basis)
+    }
+
     fn stored() -> Checkpoint {
         Checkpoint { mechanism: Mechanism::Syncrepl, bytes: b"csn=a".to_vec() }
     }
@@ -273,12 +287,12 @@ mod tests {
     #[test]
     fn l03_a_refused_checkpoint_is_not_offered_again() {
         let mut doubt = Doubt::default();
-        assert_eq!(doubt.begin(Some(stored())), (Some(stored()), Basis::Checkpoint));
-        assert_eq!(doubt.begin(None), (None, Basis::Nothing));
+        assert_eq!(offered(&doubt, Some(stored())), (Some(stored()), Basis::Checkpoint));
+        assert_eq!(offered(&doubt, None), (None, Basis::Nothing));
         let disposition =
             doubt.weigh(&failed(Problem::CheckpointRefused(answer())), Duration::ZERO, Instant::now());
         assert_eq!(disposition, Disposition::Resync);
-        assert_eq!(doubt.begin(Some(stored())), (None, Basis::CheckpointRefused));
+        assert_eq!(offered(&doubt, Some(stored())), (None, Basis::CheckpointRefused));
     }
 
     #[test]
@@ -290,8 +304,8 @@ mod tests {
             |doubt: &mut Doubt, seconds| doubt.weigh(&behind, patience, start + Duration::from_secs(seconds));
         assert_eq!(weigh_after(&mut doubt, 0), Disposition::Reconnect);
         assert_eq!(weigh_after(&mut doubt, 299), Disposition::Reconnect);
-        assert_eq!(doubt.begin(Some(stored())), (Some(stored()), Basis::Checkpoint));
+        assert_eq!(offered(&doubt, Some(stored())), (Some(stored()), Basis::Checkpoint));
         assert_eq!(weigh_after(&mut doubt, 300), Disposition::Resync);
-        assert_eq!(doubt.begin(Some(stored())), (None, Basis::WentBack));
+        assert_eq!(offered(&doubt, Some(stored())), (None, Basis::WentBack));
     }
 }

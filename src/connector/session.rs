@@ -89,8 +89,10 @@ impl Search {
     pub async fn first(self, mut ldap: Ldap) -> Result<Found, LdapError> {
         let mut stream = self.start(&ldap).await?;
         let mut entry = None;
+        let mut references = 0;
         while let Some(item) = stream.next().await? {
             if item.is_ref() || item.is_intermediate() {
+                references += usize::from(item.is_ref());
                 continue;
             }
             if entry.is_some() {
@@ -98,11 +100,15 @@ impl Search {
                 let id = stream.ldap_handle().last_id();
                 stream.finish().await;
                 ldap.abandon(id).await?;
-                return Ok(Found { entry, answer: Answer { code: code::SUCCESS, text: String::new() } });
+                return Ok(Found {
+                    entry,
+                    references,
+                    answer: Answer { code: code::SUCCESS, text: String::new() },
+                });
             }
             entry = Some(item);
         }
-        Ok(Found { entry, answer: stream.finish().await.into() })
+        Ok(Found { entry, references, answer: stream.finish().await.into() })
     }
 }
 
@@ -110,6 +116,8 @@ impl Search {
 #[derive(Debug)]
 pub struct Found {
     pub entry: Option<ResultEntry>,
+    /// Parts of the tree that lie on other servers (RFC 4511, section 4.5.3).
+    pub references: usize,
     pub answer: Answer,
 }
 

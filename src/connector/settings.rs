@@ -13,6 +13,8 @@ pub struct ConnectorSettings {
     pub urls: Vec<ServerUrl>,
     /// Where the watched tree begins.
     pub base_dn: Dn,
+    /// Names below it that are left out, with all that lies below them.
+    pub exclude: Vec<Dn>,
     /// How to authenticate.
     pub bind: Bind,
     /// How the connection is protected.

@@ -8,9 +8,10 @@ use crate::directory::attribute::AttributeName;
 pub const ENTRY_UUID: &str = "entryuuid";
 pub const ENTRY_CSN: &str = "entrycsn";
 pub const MODIFIERS_NAME: &str = "modifiersname";
+pub const CREATE_TIMESTAMP: &str = "createtimestamp";
 
 /// As OpenLDAP spells them.
-const OPERATIONAL: [&str; 3] = ["entryUUID", "entryCSN", "modifiersName"];
+const OPERATIONAL: [&str; 4] = ["entryUUID", "entryCSN", "modifiersName", "createTimestamp"];
 
 /// The allow-list of attributes.
 #[derive(Debug, Clone)]
@@ -68,6 +69,6 @@ mod tests {
         check("userPassword", None);
         check("sn;lang-de", None);
         check("", None);
-        assert_eq!(&*wanted.requested(), ["entryUUID", "entryCSN", "modifiersName", "cn"]);
+        assert_eq!(&*wanted.requested(), ["entryUUID", "entryCSN", "modifiersName", "createTimestamp", "cn"]);
     }
 }

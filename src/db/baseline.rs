@@ -101,6 +101,11 @@ pub(super) fn load(
     let indexes_stand = has_index(connection, IDS)?;
     for observation in observations {
         match observation {
+            Observation::Entry(observed) if context.tree.excludes(&observed.dn) => {
+                if indexes_stand {
+                    drop_entry(connection, context.no, observed.id)?;
+                }
+            }
             Observation::Entry(observed) => {
                 if indexes_stand {
                     // Another store needs them: an entry that comes twice is met here and not at the end.

@@ -12,7 +12,7 @@ use crate::{
     change::observation::Observation,
     directory::{
         attribute::{AttributeName, RawAttributes},
-        batch::{Delete, Image, Origin, Phase, PresentSet, Reading},
+        batch::{Delete, Existence, Image, Origin, Phase, PresentSet, Reading},
         dn::Dn,
         entry::{EntryId, Stamp},
         filter::Filter,
@@ -162,7 +162,14 @@ impl State {
         }
         let (id, dn) = (entry.id, Dn::parse(&entry.dn()).unwrap());
         let stamp = Some(Stamp::from_usn(self.clock.unsigned_abs()));
-        Reading::Image(Image { id, dn, stamp, origin: Origin::default(), attributes })
+        Reading::Image(Image {
+            id,
+            dn,
+            stamp,
+            origin: Origin::default(),
+            existence: Existence::New,
+            attributes,
+        })
     }
 
     async fn ingest(&mut self, phase: Phase, readings: Vec<Reading>) {

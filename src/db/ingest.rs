@@ -1,11 +1,11 @@
 //! Ingest: a batch against the mirror, in one transaction with its events and its checkpoint.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use rusqlite::{Connection, params};
 use uuid::{ContextV7, Uuid};
 
@@ -13,7 +13,7 @@ use super::{
     Db, DbError, StoreNo,
     baseline::{self, Names},
     error::During,
-    mirror::{StoreMirror, outside},
+    mirror::{StoreMirror, outsiders::outside},
     open,
     rows::{json_at, micros, to_json},
     stores::{self, Baseline},
@@ -26,30 +26,40 @@ use crate::{
         observation::{Observation, Observed},
         reconcile::{Comparison, reconcile},
         resolve::{Anew, mark_entry, meant_anew, name_entry},
-        settle::{settle, unresolved},
+        settle::{Asking, settle, unresolved},
     },
     directory::{
-        batch::{Delete, Origin, Phase},
+        batch::{Delete, Existence, Origin, Phase},
         checkpoint::Checkpoint,
         dn::{Dn, NameKey},
         entry::EntryId,
         mirror::{EntryNo, KnownEntry, KnownLink, Mirror, Write},
         schema::Schema,
+        watched::WatchedTree,
     },
 };
+
+/// What a look-up says of an entry outside holds for so long. Minutes: such an entry's changes are seen by
+/// nothing else, and a group of many outsiders that changes all day is to be told of without as many questions.
+const ANSWER_STANDS: SignedDuration = SignedDuration::from_mins(5);
+
+/// So many answers are remembered before those that stand no longer are dropped.
+const REMEMBERED: usize = 4096;
 
 /// What ingest needs to know of a store, and where its present refresh stands.
 #[derive(Debug)]
 pub struct StoreContext {
     /// Which store.
     pub no: StoreNo,
-    /// Where the watched tree begins.
-    pub base: Dn,
+    /// What is watched.
+    pub tree: WatchedTree,
     /// How entries are read.
     pub schema: Arc<Schema>,
     /// How many last members of a deleted group an event carries.
     pub member_cap: usize,
     refresh: Mutex<Refresh>,
+    /// When names were asked for. In memory: after a restart they are asked for once more.
+    asked: Mutex<BTreeMap<NameKey, Timestamp>>,
 }
 
 /// What was shown since the refresh began. Lost in a crash, and the refresh with it.
@@ -108,6 +118,11 @@ pub struct Ingested {
     pub change_sets: usize,
     /// Names to look up before the rest can be told: see [`Db::settle`].
     pub unresolved: Vec<(NameKey, Dn)>,
+    /// Names below which everything is to be read before the rest can be told.
+    pub unread: Vec<Dn>,
+    /// What was not taken in, because something before it waits for an answer: to be handed in again after
+    /// that, with the checkpoint, which was not stored.
+    pub rest: Vec<Observation>,
 }
 
 /// A name that was looked up.
@@ -115,14 +130,43 @@ pub struct Ingested {
 pub struct LookedUp {
     /// As asked for in [`Ingested::unresolved`].
     pub key: NameKey,
+    /// Likewise.
+    pub dn: Dn,
     /// `None`: the server shows nothing under that name.
     pub entry: Option<Observed>,
 }
 
+/// A clock that was set back says nothing of how old an answer is.
+fn stands(at: Timestamp, now: Timestamp) -> bool {
+    (SignedDuration::ZERO..ANSWER_STANDS).contains(&now.duration_since(at))
+}
+
+/// What lies below a name that came into the watched tree.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReadBelow {
+    /// As asked for in [`Ingested::unread`].
+    pub dn: Dn,
+    /// All there is, the entry of that name too.
+    pub entries: Vec<Observed>,
+}
+
 impl StoreContext {
     /// A store before its first batch.
-    pub fn new(no: StoreNo, base: Dn, schema: Arc<Schema>, member_cap: usize) -> Self {
-        Self { no, base, schema, member_cap, refresh: Mutex::default() }
+    pub fn new(no: StoreNo, tree: impl Into<WatchedTree>, schema: Arc<Schema>, member_cap: usize) -> Self {
+        let (refresh, asked) = (Mutex::default(), Mutex::default());
+        Self { no, tree: tree.into(), schema, member_cap, refresh, asked }
+    }
+
+    fn asked(&self) -> MutexGuard<'_, BTreeMap<NameKey, Timestamp>> {
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn note_asked(&self, key: NameKey, now: Timestamp) {
+        let mut asked = self.asked();
+        if asked.len() >= REMEMBERED {
+            asked.retain(|_, at| stands(*at, now));
+        }
+        asked.insert(key, now);
     }
 
     fn refresh(&self) -> MutexGuard<'_, Refresh> {
@@ -149,7 +193,7 @@ impl Db {
                     let transaction = connection.transaction().during("begin an ingest")?;
                     let ingest = Ingest { connection: &transaction, context: &context, now };
                     let ingested = ingest.batch(observations, phase)?;
-                    if let Some(checkpoint) = checkpoint {
+                    if let Some(checkpoint) = checkpoint.filter(|_| ingested.rest.is_empty()) {
                         stores::store_checkpoint(&transaction, context.no, &checkpoint, now)?;
                     }
                     transaction.commit().during("commit an ingest")?;
@@ -165,11 +209,28 @@ impl Db {
             .await
     }
 
-    /// Tells what waited for `looked_up`. What is unresolved after that is told by its name alone.
+    /// Keeps what was looked up; what waits for it goes on waiting, for [`Db::settle`].
+    pub async fn learn(
+        &self,
+        context: Arc<StoreContext>,
+        looked_up: Vec<LookedUp>,
+        now: Timestamp,
+    ) -> Result<(), DbError> {
+        self.worker
+            .call(Priority::Ingest, move |connection| {
+                let transaction = connection.transaction().during("begin to learn")?;
+                Ingest { connection: &transaction, context: &context, now }.learn(looked_up)?;
+                transaction.commit().during("commit what was learnt")
+            })
+            .await
+    }
+
+    /// Tells what waited for `looked_up` and `below`. What is unresolved after that is told by its name alone.
     pub async fn settle(
         &self,
         context: Arc<StoreContext>,
         looked_up: Vec<LookedUp>,
+        below: Vec<ReadBelow>,
         now: Timestamp,
     ) -> Result<Ingested, DbError> {
         self.worker
@@ -177,18 +238,21 @@ impl Db {
                 let transaction = connection.transaction().during("begin to settle")?;
                 let ingest = Ingest { connection: &transaction, context: &context, now };
                 ingest.learn(looked_up)?;
+                for read in below {
+                    ingest.take_in_below(read)?;
+                }
                 // What a refresh has found so far waits for its end, whatever was asked before it began.
                 let change_sets = match context.refresh().stage {
                     Stage::Over => ingest.settle_waiting()?,
                     Stage::UnderWay => 0,
                 };
                 transaction.commit().during("commit what was settled")?;
-                Ok(Ingested { readings: 0, change_sets, unresolved: Vec::new() })
+                Ok(Ingested { change_sets, ..Ingested::default() })
             })
             .await
     }
 
-    /// The watched entries that a complete present phase ending with `present` would take as gone.
+    /// The entries that a complete present phase ending with `present` would take as gone.
     pub async fn absent(
         &self,
         context: Arc<StoreContext>,
@@ -199,7 +263,7 @@ impl Db {
                 let mirror = StoreMirror { connection, store: context.no, schema: &context.schema };
                 let present: BTreeSet<EntryId> = present.into_iter().collect();
                 let refresh = context.refresh();
-                let mut absent = mirror.inside(|no| !refresh.seen.has(no))?;
+                let mut absent = mirror.shown(&context.tree, |no| !refresh.seen.has(no))?;
                 absent.retain(|id| !present.contains(id));
                 Ok(absent)
             })
@@ -236,7 +300,7 @@ impl Ingest<'_> {
                 self.refuse_nothing()?;
                 baseline::finish(self.connection, self.context)?;
                 *self.context.refresh() = Refresh::default();
-                Ok(loaded)
+                Ok(Ingested { unresolved: self.excluded_names()?, ..loaded })
             }
             (Phase::Refresh | Phase::RefreshEnds | Phase::Live, false) => self.compare(observations, phase),
             // A feed never goes live before its refresh has ended.
@@ -251,14 +315,35 @@ impl Ingest<'_> {
         Ok(Ingested { readings: entries, ..Ingested::default() })
     }
 
+    /// Excluded entries that something watched names, in a baseline that did not keep them. The feed tells of
+    /// them too: known by id, they stay the same through their renames.
+    fn excluded_names(&self) -> Result<Vec<(NameKey, Dn)>, DbError> {
+        let tree = &self.context.tree;
+        if !tree.has_gaps() {
+            return Ok(Vec::new());
+        }
+        let mut names = self.mirror().open_names()?;
+        names.retain(|(_, dn)| tree.excludes(dn));
+        Ok(names)
+    }
+
     fn compare(&self, observations: Vec<Observation>, phase: Phase) -> Result<Ingested, DbError> {
-        let mut ingested = Ingested { readings: observations.len() as u64, ..Ingested::default() };
-        for observation in observations {
+        let mut ingested = Ingested::default();
+        // Where the directory cannot be asked for a while, ingest goes on all the same.
+        let may_pause = phase == Phase::Live && !self.is_waiting()?;
+        let mut observations = observations.into_iter();
+        while let Some(observation) = observations.next() {
+            ingested.readings += 1;
             self.mark_shown(&observation)?;
             let complete = matches!(&observation, Observation::Present(set) if set.complete);
             ingested.change_sets += self.take_in(&observation, phase)?;
             if complete {
                 self.remove_absent(phase)?;
+            }
+            if may_pause && self.is_waiting()? {
+                // A finding is told of the mirror as it is then: what happened later must not be in it yet.
+                ingested.rest = observations.collect();
+                break;
             }
         }
         if phase == Phase::RefreshEnds {
@@ -268,7 +353,8 @@ impl Ingest<'_> {
         if phase == Phase::RefreshEnds || phase == Phase::Live {
             let waiting = self.findings()?;
             ingested.unresolved = self.unresolved(&waiting)?;
-            if ingested.unresolved.is_empty() && !waiting.is_empty() {
+            ingested.unread = unread(&waiting);
+            if ingested.unresolved.is_empty() && ingested.unread.is_empty() && !waiting.is_empty() {
                 ingested.change_sets += self.settle_waiting()?;
             }
         }
@@ -278,13 +364,7 @@ impl Ingest<'_> {
     /// One observation: rows at once; events at once where nothing has to be waited for.
     fn take_in(&self, observation: &Observation, phase: Phase) -> Result<usize, DbError> {
         let mirror = self.mirror();
-        let comparison = Comparison {
-            schema: &self.context.schema,
-            base: &self.context.base,
-            member_cap: self.context.member_cap,
-            phase,
-        };
-        let effects = reconcile(observation, &comparison, &mirror)?;
+        let effects = reconcile(observation, &self.comparison(phase), &mirror)?;
         let mut inserted = None;
         let mut refresh = self.context.refresh();
         for write in &effects.writes {
@@ -297,16 +377,28 @@ impl Ingest<'_> {
         }
         drop(refresh);
         let Some(mut finding) = effects.finding else { return Ok(0) };
-        if finding.found == Found::Created && finding.no == EntryNo(0) {
-            finding.no = inserted.expect("a created entry was inserted");
+        if finding.no == EntryNo(0) {
+            finding.no = inserted.expect("an entry that was not known was inserted");
         }
         let findings = vec![finding];
-        let at_once = phase == Phase::Live && !self.is_waiting()? && self.unresolved(&findings)?.is_empty();
+        let at_once = phase == Phase::Live
+            && unread(&findings).is_empty()
+            && !self.is_waiting()?
+            && self.unresolved(&findings)?.is_empty();
         if at_once {
             return self.tell(findings);
         }
         self.wait(&findings)?;
         Ok(0)
+    }
+
+    fn comparison(&self, phase: Phase) -> Comparison<'_> {
+        Comparison {
+            schema: &self.context.schema,
+            tree: &self.context.tree,
+            member_cap: self.context.member_cap,
+            phase,
+        }
     }
 
     fn mark_shown(&self, observation: &Observation) -> Result<(), DbError> {
@@ -342,7 +434,7 @@ impl Ingest<'_> {
             if !self.mirror().shows_anyone(|no| refresh.seen.has(no))? {
                 return Err(DbError::NothingShown);
             }
-            self.mirror().inside(|no| !refresh.seen.has(no))?
+            self.mirror().shown(&self.context.tree, |no| !refresh.seen.has(no))?
         };
         for id in absent {
             let gone = Observation::Delete(Delete { id, origin: Origin::default() });
@@ -415,17 +507,68 @@ impl Ingest<'_> {
 
     fn learn(&self, looked_up: Vec<LookedUp>) -> Result<(), DbError> {
         let mirror = self.mirror();
-        for name in looked_up {
-            match name.entry {
-                Some(observed) => mirror.learn(name.key, &outside(&observed))?,
-                None => mirror.note_looked_up(name.key)?,
+        let mut anew = BTreeSet::new();
+        for LookedUp { key, dn, entry } in looked_up {
+            self.context.note_asked(key, self.now);
+            let before = mirror.by_name(key)?.pop().map(|bearer| bearer.id);
+            match entry {
+                Some(observed) => mirror.learn(key, &outside(&observed))?,
+                None => mirror.learn_of_nothing(key, &dn, self.context.tree.base())?,
+            }
+            let after = mirror.by_name(key)?.pop().map(|bearer| bearer.id);
+            if before.is_some() && before != after {
+                anew.insert(key);
+            }
+        }
+        if anew.is_empty() { Ok(()) } else { self.mean_the_new(&anew) }
+    }
+
+    /// Values that came since the last events were told mean who bears their names now, not who was last seen
+    /// under them.
+    fn mean_the_new(&self, anew: &BTreeSet<NameKey>) -> Result<(), DbError> {
+        let mirror = self.mirror();
+        for finding in self.findings()? {
+            for came in finding.came.iter().filter(|came| anew.contains(&came.key)) {
+                let revive = Write::Revive { entry: finding.no, role: came.role(), key: came.key };
+                mirror.apply(&revive, &|_| false)?;
             }
         }
         Ok(())
     }
 
+    /// What came into the watched tree with the entry above it: told with that, and what became of it meanwhile
+    /// is not.
+    fn take_in_below(&self, read: ReadBelow) -> Result<(), DbError> {
+        let Some((seq, mut finding)) =
+            self.waiting()?.into_iter().find(|(_, finding)| finding.along.unread.contains(&read.dn))
+        else {
+            return Ok(());
+        };
+        finding.along.unread.retain(|dn| *dn != read.dn);
+        let (mirror, own) = (self.mirror(), finding.entry.id);
+        // Who moved with the entry above them bears another name without a newer stamp.
+        let comparison = self.comparison(Phase::Refresh);
+        for entry in read.entries.into_iter().filter(|entry| Some(entry.id) != own) {
+            let entry = Observed { existence: Existence::Before, ..entry };
+            let effects = reconcile(&Observation::Entry(entry), &comparison, &mirror)?;
+            let mut no = None;
+            for write in &effects.writes {
+                no = mirror.apply(write, &|_| false)?.or(no);
+            }
+            let Some(found) = effects.finding.filter(|found| found.found == Found::Entered) else { continue };
+            let no = no.unwrap_or(found.no);
+            if !finding.along.entered.contains(&no) {
+                finding.along.entered.push(no);
+            }
+        }
+        self.rewrite(seq, &finding)
+    }
+
     fn unresolved(&self, findings: &[Finding]) -> Result<Vec<(NameKey, Dn)>, DbError> {
-        Ok(unresolved(findings, &self.mirror())?.into_iter().collect())
+        let asked = self.context.asked();
+        let is_fresh = |key| asked.get(&key).is_some_and(|at| stands(*at, self.now));
+        let asking = Asking { is_fresh: &is_fresh, member_cap: self.context.member_cap };
+        Ok(unresolved(findings, asking, &self.mirror())?.into_iter().collect())
     }
 
     fn is_waiting(&self) -> Result<bool, DbError> {
@@ -507,6 +650,10 @@ impl Ingest<'_> {
             .during("store the lag")
             .map(drop)
     }
+}
+
+fn unread(findings: &[Finding]) -> Vec<Dn> {
+    findings.iter().flat_map(|finding| finding.along.unread.iter().cloned()).collect()
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! The mirror in SQL: the face the rules read through, and the writes they ask for.
 
+pub(super) mod outsiders;
+
 use rusqlite::{CachedStatement, Connection, Row, params};
 
 use super::{
@@ -21,6 +23,7 @@ use crate::{
             Stray, Write,
         },
         schema::{Link, LinkTarget, Role, Schema},
+        watched::WatchedTree,
     },
 };
 
@@ -52,7 +55,8 @@ const BEARERS: &str = "SELECT no FROM entry WHERE dn_key = ?2 AND store = ?1
 const BEARER: &str = "SELECT max(no) FROM (SELECT no FROM entry WHERE dn_key = ?2 AND store = ?1
      UNION ALL SELECT no FROM entry WHERE account_key = ?2 AND store = ?1)";
 
-const ENTRY: &str = "SELECT no, id, kind, scope, dn, account_key, stamp, attributes, dn_key FROM entry";
+const ENTRY: &str =
+    "SELECT no, id, kind, scope, dn, account_key, stamp, attributes, dn_key, parent_key FROM entry";
 
 fn entry_at(row: &Row<'_>) -> rusqlite::Result<KnownEntry> {
     let stamp: Option<String> = row.get(6)?;
@@ -63,6 +67,7 @@ fn entry_at(row: &Row<'_>) -> rusqlite::Result<KnownEntry> {
         scope: scope_at(row, 3)?,
         dn: dn_at(row, 4)?,
         key: NameKey(row.get(8)?),
+        above: NameKey(row.get(9)?),
         account: row.get::<_, Option<i64>>(5)?.map(NameKey),
         stamp: stamp.as_deref().map(Stamp::from_csn),
         attributes: json_at(row, 7)?,
@@ -134,11 +139,8 @@ impl StoreMirror<'_> {
         match write {
             Write::Insert(entry) => return self.insert(entry, stands).map(Some),
             Write::Update { no, kind, scope, account, stamp, attributes } => {
-                if let Some(known) = self.by_no(*no)?
-                    && known.scope != *scope
-                {
+                if self.scope_of(*no)? != Some(*scope) {
                     self.count(more_inside(*scope))?;
-                    self.take_along(known.key, *scope)?;
                 }
                 self.execute(
                     "UPDATE entry SET kind = ?2, scope = ?3, account_key = ?4, stamp = ?5, attributes = ?6
@@ -160,6 +162,15 @@ impl StoreMirror<'_> {
                 self.execute("UPDATE entry SET stamp = ?2 WHERE no = ?1", params![no.0, stamp.as_str()])?;
             }
             Write::Move { no, from, to } => self.move_entry(*no, from, to, stands)?,
+            Write::Rescope { no, scope } => {
+                if !stands(*no) && self.scope_of(*no)?.is_some_and(|known| known != *scope) {
+                    self.count(more_inside(*scope))?;
+                    self.execute(
+                        "UPDATE entry SET scope = ?2 WHERE no = ?1",
+                        params![no.0, scope_code(*scope)],
+                    )?;
+                }
+            }
             Write::Remove { no } => self.remove(*no)?,
             Write::AddLink { entry, role, key, target, meaning } => {
                 self.execute(
@@ -265,15 +276,6 @@ impl StoreMirror<'_> {
         Ok(())
     }
 
-    /// Notes that the server showed nothing under this name.
-    pub(super) fn note_looked_up(&self, key: NameKey) -> Result<(), DbError> {
-        self.execute(
-            "UPDATE stray SET looked_up = 1 WHERE store = ?1 AND key = ?2",
-            params![self.store.0, key.0],
-        )?;
-        Ok(())
-    }
-
     fn bind(&self, key: NameKey, to: EntryNo) -> Result<(), DbError> {
         self.mean_by_name(key, to.0)
     }
@@ -296,23 +298,6 @@ impl StoreMirror<'_> {
         self.forget_stray(to.key())
     }
 
-    /// What lies below an entry that left the watched tree, or came back, did so too. The feed does not say so;
-    /// entries that were only looked up have no stamp and stay what they are.
-    fn take_along(&self, above: NameKey, scope: Scope) -> Result<(), DbError> {
-        for (child, _) in self.children(above)? {
-            let key = self.key_of(child)?;
-            let changed = self.execute(
-                "UPDATE entry SET scope = ?2 WHERE no = ?1 AND scope <> ?2 AND stamp IS NOT NULL",
-                params![child.0, scope_code(scope)],
-            )?;
-            if changed > 0 {
-                self.count(more_inside(scope))?;
-                self.take_along(key, scope)?;
-            }
-        }
-        Ok(())
-    }
-
     /// Gives `no` and what lies below it other names, the entry itself to be found under `key`.
     fn rename(
         &self,
@@ -325,7 +310,7 @@ impl StoreMirror<'_> {
         let before = self.key_of(no)?;
         if before != key {
             self.bind_meant(before, no)?;
-            for (child, dn) in self.children(before)? {
+            for (child, dn) in self.names_below(before)? {
                 if stands(child) {
                     continue;
                 }
@@ -368,7 +353,7 @@ impl StoreMirror<'_> {
     fn displace(&self, no: EntryNo, stands: Stands<'_>) -> Result<(), DbError> {
         let before = self.key_of(no)?;
         self.bind_meant(before, no)?;
-        for (child, _) in self.children(before)? {
+        for (child, _) in self.names_below(before)? {
             if !stands(child) {
                 self.displace(child, stands)?;
                 self.execute(
@@ -384,6 +369,13 @@ impl StoreMirror<'_> {
     /// Links that mean `no` by `key` mean it for ever.
     fn bind_meant(&self, key: NameKey, no: EntryNo) -> Result<(), DbError> {
         if self.is_bearer(key, no)? { self.bind(key, no) } else { Ok(()) }
+    }
+
+    fn scope_of(&self, no: EntryNo) -> Result<Option<Scope>, DbError> {
+        self.connection
+            .prepare_cached("SELECT scope FROM entry WHERE no = ?1")
+            .and_then(|mut s| s.query_row([no.0], |row| scope_at(row, 0).map(Some)).or_else(no_row))
+            .during("read an entry")
     }
 
     fn key_of(&self, no: EntryNo) -> Result<NameKey, DbError> {
@@ -420,7 +412,7 @@ impl StoreMirror<'_> {
             .during("read links by names that are borne")
     }
 
-    fn children(&self, parent: NameKey) -> Result<Vec<(EntryNo, Dn)>, DbError> {
+    fn names_below(&self, parent: NameKey) -> Result<Vec<(EntryNo, Dn)>, DbError> {
         self.connection
             .prepare_cached("SELECT no, dn FROM entry WHERE parent_key = ?2 AND +store = ?1")
             .and_then(|mut s| {
@@ -493,16 +485,17 @@ impl StoreMirror<'_> {
         Ok(groups)
     }
 
-    /// Whether one of this store's users, groups and contacts is among the `shown`, or there is none to show.
+    /// Whether one of this store's users, groups and contacts is among the `shown`, excluded ones too, or there
+    /// is none to show.
     pub(super) fn shows_anyone(&self, shown: impl Fn(EntryNo) -> bool) -> Result<bool, DbError> {
         let container = kind_code(EntryKind::Container);
         self.connection
-            .prepare_cached("SELECT no FROM entry WHERE store = ?1 AND scope = 1 AND kind <> ?2")
+            .prepare_cached("SELECT no, scope FROM entry WHERE store = ?1 AND kind <> ?2")
             .and_then(|mut s| {
                 let mut rows = s.query(params![self.store.0, container])?;
                 let mut nobody_to_show = true;
                 while let Some(row) = rows.next()? {
-                    nobody_to_show = false;
+                    nobody_to_show &= scope_at(row, 1)? == Scope::Outside;
                     if shown(EntryNo(row.get(0)?)) {
                         return Ok(true);
                     }
@@ -512,15 +505,24 @@ impl StoreMirror<'_> {
             .during("look for somebody who was shown")
     }
 
-    /// This store's watched entries of the rows that are `wanted`, by number. Only they are held in memory.
-    pub(super) fn inside(&self, wanted: impl Fn(EntryNo) -> bool) -> Result<Vec<EntryId>, DbError> {
+    /// This store's entries that the feed shows, watched or excluded, of the rows that are `wanted`, by number.
+    /// Only they are held in memory.
+    pub(super) fn shown(
+        &self,
+        tree: &WatchedTree,
+        wanted: impl Fn(EntryNo) -> bool,
+    ) -> Result<Vec<EntryId>, DbError> {
         self.connection
-            .prepare_cached("SELECT no, id FROM entry WHERE store = ?1 AND scope = 1 ORDER BY no")
+            .prepare_cached("SELECT no, id, scope, dn FROM entry WHERE store = ?1 ORDER BY no")
             .and_then(|mut s| {
                 let mut rows = s.query([self.store.0])?;
                 let mut found = Vec::new();
                 while let Some(row) = rows.next()? {
-                    if wanted(EntryNo(row.get(0)?)) {
+                    let is_shown = match scope_at(row, 2)? {
+                        Scope::Inside => true,
+                        Scope::Outside => tree.has_gaps() && tree.excludes(&dn_at(row, 3)?),
+                    };
+                    if is_shown && wanted(EntryNo(row.get(0)?)) {
                         found.push(EntryId(uuid_at(row, 1)?));
                     }
                 }
@@ -587,6 +589,17 @@ impl Mirror for StoreMirror<'_> {
             .prepare_cached("SELECT 1 FROM entry WHERE parent_key = ?2 AND +store = ?1 LIMIT 1")
             .and_then(|mut s| s.exists(params![self.store.0, key.0]))
             .during("look below an entry")
+    }
+
+    fn children(&self, key: NameKey) -> Result<Vec<KnownEntry>, DbError> {
+        self.connection
+            .prepare_cached(&format!("{ENTRY} WHERE parent_key = ?2 AND +store = ?1 ORDER BY no"))
+            .and_then(|mut s| s.query_map(params![self.store.0, key.0], entry_at)?.collect())
+            .during("read the entries below one")
+    }
+
+    fn unread_members(&self, group: EntryNo, at_most: usize) -> Result<Vec<(NameKey, Dn)>, DbError> {
+        outsiders::unread_members(self, group, at_most)
     }
 
     fn links(&self, entry: EntryNo) -> Result<Vec<KnownLink>, DbError> {
@@ -700,18 +713,6 @@ impl People for StoreMirror<'_> {
 }
 
 impl StoreMirror<'_> {
-    /// A name that was looked up and found: links by this name mean that entry.
-    pub(super) fn learn(&self, key: NameKey, entry: &NewEntry) -> Result<(), DbError> {
-        let no = match self.by_id(entry.id)? {
-            Some(known) => known.no,
-            None => self.insert(entry, &|_| false)?,
-        };
-        if !self.is_bearer(key, no)? {
-            self.bind(key, no)?;
-        }
-        self.forget_stray(key)
-    }
-
     /// How many entries are watched.
     pub(super) fn count_inside(&self) -> Result<i64, DbError> {
         self.connection
@@ -719,18 +720,6 @@ impl StoreMirror<'_> {
                 row.get(0)
             })
             .during("count entries")
-    }
-}
-
-/// Looked up, not watched: as a feed would have delivered it, but without a stamp, so that a feed that does
-/// deliver it is believed.
-pub(super) fn outside(observed: &crate::change::observation::Observed) -> NewEntry {
-    NewEntry {
-        id: observed.id,
-        dn: observed.dn.clone(),
-        stamp: None,
-        scope: Scope::Outside,
-        mapped: observed.mapped.clone(),
     }
 }
 
@@ -844,8 +833,13 @@ mod tests {
 
     /// Statements of this file, as written between quotes.
     fn statements() -> Vec<String> {
-        let source = include_str!("mirror.rs").split("mod tests").next().unwrap();
-        let assembled = [BEARER.to_owned(), format!("{ENTRY} WHERE no IN ({BEARERS}) ORDER BY no")];
+        let here = include_str!("mirror.rs").split("mod tests").next().unwrap();
+        let source = [here, include_str!("mirror/outsiders.rs")].concat();
+        let assembled = [
+            BEARER.to_owned(),
+            format!("{ENTRY} WHERE no IN ({BEARERS}) ORDER BY no"),
+            format!("{ENTRY} WHERE parent_key = ?2 AND +store = ?1 ORDER BY no"),
+        ];
         source
             .split('"')
             .map(str::to_owned)
@@ -859,8 +853,8 @@ mod tests {
     #[test]
     fn no_statement_walks_a_whole_table() {
         let whole_store = [
-            "SELECT no, id FROM entry WHERE store",
-            "SELECT no FROM entry WHERE store = ?1 AND scope",
+            "SELECT no, id, scope, dn FROM entry WHERE store = ?1 ORDER BY no",
+            "SELECT no, scope FROM entry WHERE store = ?1 AND kind",
             "SELECT count(*) FROM entry",
         ];
         let statements = statements();

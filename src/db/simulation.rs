@@ -21,7 +21,7 @@ use crate::{
         observation::Observation,
         reconcile::{Comparison, reconcile},
         resolve::resolve,
-        settle::{settle, unresolved},
+        settle::{Asking, settle, unresolved},
     },
     directory::{
         attribute::AttributeName,
@@ -30,6 +30,7 @@ use crate::{
         entry::{EntryId, EntryKind, Rank, Relation},
         mirror::{EntryNo, KnownEntry, KnownLink, Meaning, Mirror, Scope, Write},
         schema::{LinkSyntax, LinkTarget},
+        watched::WatchedTree,
     },
     notify::{decide::decide, table::Ticked},
 };
@@ -134,7 +135,7 @@ pub enum SimulationError {
 pub fn simulate(
     path: &Path,
     store: &str,
-    base: &Dn,
+    tree: &WatchedTree,
     rules: Rules<'_>,
     supposed: Supposed,
     actor: Option<Dn>,
@@ -145,13 +146,13 @@ pub fn simulate(
         return Err(unknown().into());
     }
     let mut connection = open::open_for_rehearsing(path)?.ok_or_else(unknown)?;
-    simulate_on(&mut connection, store, base, rules, supposed, actor, now)
+    simulate_on(&mut connection, store, tree, rules, supposed, actor, now)
 }
 
 fn simulate_on(
     connection: &mut Connection,
     store: &str,
-    base: &Dn,
+    tree: &WatchedTree,
     rules: Rules<'_>,
     supposed: Supposed,
     actor: Option<Dn>,
@@ -162,7 +163,7 @@ fn simulate_on(
         .during("begin to suppose a change")?;
     let no = known_store(&rehearsal, store)?;
     let mirror = StoreMirror { connection: &rehearsal, store: no, schema: rules.schema };
-    let simulation = Simulation { mirror, store, base, rules, now };
+    let simulation = Simulation { mirror, store, tree, rules, now };
     let simulated = simulation.play(supposed, Origin { time: None, actor });
     rehearsal.rollback().during("take back what was supposed")?;
     simulated
@@ -171,7 +172,7 @@ fn simulate_on(
 struct Simulation<'a> {
     mirror: StoreMirror<'a>,
     store: &'a str,
-    base: &'a Dn,
+    tree: &'a WatchedTree,
     rules: Rules<'a>,
     now: Timestamp,
 }
@@ -402,13 +403,16 @@ impl Simulation<'_> {
     fn observe(&self, observation: &Observation) -> Result<Simulated, SimulationError> {
         let Rules { schema, options } = self.rules;
         let member_cap = options.group_expansion_limit.saturating_add(1);
-        let comparison = Comparison { schema, base: self.base, member_cap, phase: Phase::Live };
+        let comparison = Comparison { schema, tree: self.tree, member_cap, phase: Phase::Live };
         let effects = reconcile(observation, &comparison, &self.mirror)?;
         for write in &effects.writes {
             self.mirror.apply(write, &|_| false)?;
         }
         let findings: Vec<Finding> = effects.finding.into_iter().collect();
-        let unresolved = unresolved(&findings, &self.mirror)?.into_values().collect();
+        // Whom the daemon looked up it would look up anew; that is not to be had here.
+        let is_fresh = |key| self.mirror.by_name(key).is_ok_and(|bearers| !bearers.is_empty());
+        let asking = Asking { is_fresh: &is_fresh, member_cap };
+        let unresolved = unresolved(&findings, asking, &self.mirror)?.into_values().collect();
         // These ids are nobody's: nothing is kept of them.
         let mut last = 0;
         let mut new_id = || {

@@ -57,6 +57,16 @@ pub struct Origin {
     pub actor: Option<Dn>,
 }
 
+/// Whether an entry that nobody has seen yet can be a new one.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Existence {
+    /// It may have been created since the feed last said something, or nobody can tell.
+    #[default]
+    New,
+    /// It existed when the feed last said something: it came to where it is seen from elsewhere.
+    Before,
+}
+
 /// A whole entry. An attribute that was asked for and is not here has no values.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Image {
@@ -68,6 +78,8 @@ pub struct Image {
     pub stamp: Option<Stamp>,
     /// Who and when.
     pub origin: Origin,
+    /// Counts where the entry was not known.
+    pub existence: Existence,
     /// All attributes that were asked for.
     pub attributes: RawAttributes,
 }

@@ -75,6 +75,8 @@ pub struct KnownEntry {
     pub dn: Dn,
     /// Under which it is found: that of `dn`, or nobody's since another entry was seen under that name.
     pub key: NameKey,
+    /// Under which the entry right above it is found.
+    pub above: NameKey,
     /// Key of its account name, where it has one.
     pub account: Option<NameKey>,
     /// How new the reading is.
@@ -83,12 +85,14 @@ pub struct KnownEntry {
     pub attributes: MirroredAttributes,
 }
 
-/// Whether changes of an entry are told.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Where an entry lies. Changes of users, groups and contacts inside are told.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Scope {
-    /// Delivered by the feed.
+    /// In the watched tree.
+    #[default]
     Inside,
-    /// Looked up once, to be told and shown by name; its changes are not seen.
+    /// Elsewhere, or excluded: known because something inside names it, or because it was inside once.
     Outside,
 }
 
@@ -140,6 +144,14 @@ pub trait Mirror {
 
     /// Whether the mirror knows entries right below this name.
     fn is_parent(&self, key: NameKey) -> Result<bool, Self::Error>;
+
+    /// The entries right below this name, outside ones too.
+    fn children(&self, key: NameKey) -> Result<Vec<KnownEntry>, Self::Error>;
+
+    /// The names of those direct members of a group of whom a feed says nothing and who may be told all the
+    /// same: outside, of no kind that is watched, or never looked up. None for a group of more than `at_most`
+    /// members, of whom nobody is told.
+    fn unread_members(&self, group: EntryNo, at_most: usize) -> Result<Vec<(NameKey, Dn)>, Self::Error>;
 
     /// The links of an entry, ordered by role and key.
     fn links(&self, entry: EntryNo) -> Result<Vec<KnownLink>, Self::Error>;
@@ -201,6 +213,13 @@ pub enum Write {
         from: Dn,
         /// After.
         to: Dn,
+    },
+    /// The entry went out of the watched tree, or came back, with the one above it.
+    Rescope {
+        /// The row.
+        no: EntryNo,
+        /// Where it is now.
+        scope: Scope,
     },
     /// The entry is gone with all its links; links to it dangle.
     Remove {

@@ -338,6 +338,21 @@ impl Schema {
         }
     }
 
+    /// As [`Schema::map`], but keeps the attributes of an entry of no kind: something names it.
+    pub fn map_named(&self, dn: &Dn, raw: &RawAttributes) -> MappedEntry {
+        let mapped = self.map(dn, raw);
+        match mapped.kind {
+            EntryKind::Container => MappedEntry { attributes: self.mirrored(raw), ..mapped },
+            EntryKind::User | EntryKind::Group | EntryKind::Contact => mapped,
+        }
+    }
+
+    /// What stays of somebody whom the server shows no longer: no mail goes to where nobody may be.
+    pub fn without_addresses(&self, attributes: &MirroredAttributes) -> MirroredAttributes {
+        let is_address = |name: &AttributeName| self.settings.mail.contains(name);
+        attributes.iter().filter(|(name, _)| !is_address(name)).map(|(n, v)| (n.clone(), v.clone())).collect()
+    }
+
     /// Reads what is known of an entry whose kind is settled.
     pub fn map_as(&self, kind: EntryKind, dn: &Dn, raw: &RawAttributes) -> MappedEntry {
         let account = if kind == EntryKind::User { self.account_key(raw) } else { None };

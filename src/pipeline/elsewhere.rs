@@ -37,7 +37,7 @@ pub(super) async fn told_apart(
     if gone.is_empty() {
         return Ok(observations);
     }
-    let mut found = lookup.whereabouts(&gone, &store.context.base).await?.into_iter();
+    let mut found = lookup.whereabouts(&gone, store.context.tree.base()).await?.into_iter();
     let told_apart = observations.into_iter().filter_map(|observation| {
         let place = deleted(&observation).and_then(|_| found.next());
         match place {
@@ -56,11 +56,11 @@ pub(super) async fn absent_but_alive(
     lookup: &mut Lookup,
     present: Vec<EntryId>,
 ) -> Result<Vec<Observation>, ElsewhereError> {
-    if !lookup.has_outside(&store.context.base).await? {
+    if !lookup.has_outside(store.context.tree.base()).await? {
         return Ok(Vec::new());
     }
     let absent = store.db.absent(Arc::clone(&store.context), present).await?;
-    let places = lookup.whereabouts(&absent, &store.context.base).await?;
+    let places = lookup.whereabouts(&absent, store.context.tree.base()).await?;
     let alive = absent.into_iter().zip(places).filter_map(|(id, place)| match place {
         Whereabouts::Nowhere => None,
         Whereabouts::Inside => Some(Observation::Present(PresentSet { ids: vec![id], complete: false })),

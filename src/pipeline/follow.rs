@@ -82,11 +82,9 @@ pub(super) async fn run(store: Arc<Store>, cancel: CancellationToken) {
                 say_state(&store, StoreState::Connecting).await;
             }
             Ended::Unanswered(failure) => {
-                warn!(
-                    error = chain(&failure),
-                    "the directory does not say where entries are; reading it again soon"
-                );
-                say_error(&store, Some(chain(&failure))).await;
+                let failure = with_advice(&failure);
+                warn!(error = failure, "the directory does not say where entries are; reading it again soon");
+                say_error(&store, Some(failure)).await;
                 say_state(&store, StoreState::Connecting).await;
             }
             Ended::CutShort => {
@@ -97,6 +95,15 @@ pub(super) async fn run(store: Arc<Store>, cancel: CancellationToken) {
         tokio::select! {
             () = cancel.cancelled() => return say_state(&store, StoreState::Stopped).await,
             () = tokio::time::sleep(PAUSE) => {}
+        }
+    }
+}
+
+fn with_advice(failure: &ConnectorError) -> String {
+    match failure.disposition() {
+        Disposition::Reconnect | Disposition::Resync => chain(failure),
+        Disposition::RetrySlowly { advice } | Disposition::Stop { advice } => {
+            format!("{}; {advice}", chain(failure))
         }
     }
 }

@@ -17,14 +17,17 @@ use super::{
 use crate::{
     change::observation::{Observation, Observed},
     clock,
-    connector::{Basis, Disposition, Lookup, ServerKind},
-    db::{Baseline, DbError, Ingested, LookedUp, StoreState},
+    connector::{Basis, ConnectorError, Disposition, Lookup, ServerKind},
+    db::{Baseline, DbError, Ingested, LookedUp, ReadBelow, StoreState},
     directory::{
         batch::Phase,
         checkpoint::{Checkpoint, Mechanism},
         dn::{Dn, NameKey},
     },
 };
+
+/// Names that are looked up before the answers are kept.
+const NAMES_AT_ONCE: usize = 1000;
 
 /// Before a name is looked up again when the directory could not be asked.
 const ASK_AGAIN: Duration = Duration::from_secs(2);
@@ -56,6 +59,8 @@ pub(super) struct Ingest {
     course: Course,
     /// Names that could not be asked for yet, and when to ask again.
     open: Vec<(NameKey, Dn)>,
+    /// Likewise names below which everything is to be read.
+    unread: Vec<Dn>,
     ask_at: Option<Instant>,
 }
 
@@ -68,6 +73,7 @@ impl Ingest {
             course: Course::Behind,
             progress: None,
             open: Vec::new(),
+            unread: Vec::new(),
             ask_at: None,
             store,
         }
@@ -146,25 +152,32 @@ impl Ingest {
             // What waits is told at the refresh's end, and the names asked for then.
             self.course = Course::Behind;
             self.open.clear();
+            self.unread.clear();
             self.ask_at = None;
         }
         let observations = match self.baseline {
             Baseline::Missing => observations,
             Baseline::Complete => self.told_apart(observations).await?,
         };
-        let ingested = take_in(&self.store, observations, phase, checkpoint).await?;
-        if let Some(progress) = &mut self.progress {
-            progress.add(ingested.readings);
-        } else {
-            info!(readings = ingested.readings, change_sets = ingested.change_sets, "ingested");
+        let mut rest = observations;
+        loop {
+            let mut ingested = take_in(&self.store, rest, phase, checkpoint.clone()).await?;
+            rest = std::mem::take(&mut ingested.rest);
+            if let Some(progress) = &mut self.progress {
+                progress.add(ingested.readings);
+            } else {
+                info!(readings = ingested.readings, change_sets = ingested.change_sets, "ingested");
+            }
+            if phase == Phase::RefreshEnds {
+                debug!(readings = ingested.readings, "the refresh has ended");
+                self.course = Course::Asking;
+            }
+            self.told(ingested).await?;
+            if rest.is_empty() {
+                break;
+            }
         }
-        let readings = ingested.readings;
-        if phase == Phase::RefreshEnds {
-            debug!(readings, "the refresh has ended");
-            self.course = Course::Asking;
-        }
-        self.told(ingested).await?;
-        if self.course == Course::Asking && self.open.is_empty() {
+        if self.course == Course::Asking && self.has_no_questions() {
             self.caught_up().await;
         }
         Ok(())
@@ -205,7 +218,8 @@ impl Ingest {
             self.store.wake.dispatch.notify_one();
         }
         self.open = ingested.unresolved;
-        if self.open.is_empty() {
+        self.unread = ingested.unread;
+        if self.has_no_questions() {
             self.ask_at = None;
             return Ok(());
         }
@@ -214,42 +228,70 @@ impl Ingest {
 
     async fn ask_again(&mut self) -> Result<Option<String>, ElsewhereError> {
         let answer = self.ask().await;
-        if self.course == Course::Asking && self.open.is_empty() {
+        if self.course == Course::Asking && self.has_no_questions() {
             self.caught_up().await;
         }
         answer
     }
 
-    /// Asks the directory for the open names. What waits for them is told with the answers, and not before.
+    fn has_no_questions(&self) -> bool {
+        self.open.is_empty() && self.unread.is_empty()
+    }
+
+    /// Asks the directory for what is open. What waits for it is told with the answers, and not before.
     async fn ask(&mut self) -> Result<Option<String>, ElsewhereError> {
-        let names: Vec<Dn> = self.open.iter().map(|(_, dn)| dn.clone()).collect();
-        let found = match self.lookup.entries(&names).await {
-            Ok(found) => found,
-            Err(error) => {
-                warn!(%error, names = names.len(), "cannot look names up; what waits for them is told later");
+        let (looked_up, below) = match self.answers().await {
+            Ok(answers) => answers,
+            Err(ElsewhereError::Connector(error)) => {
+                let (names, subtrees) = (self.open.len(), self.unread.len());
+                warn!(%error, names, subtrees, "cannot look names up; what waits for them is told later");
                 self.ask_at = Some(Instant::now() + ASK_AGAIN);
                 return Ok(None);
             }
+            Err(error @ ElsewhereError::Db(_)) => return Err(error),
         };
         self.ask_at = None;
-        let schema = &self.store.context.schema;
-        let looked_up = self
-            .open
-            .iter()
-            .zip(found)
-            .map(|((key, _), image)| LookedUp {
-                key: *key,
-                entry: image.map(|image| Observed::new(image, schema)),
-            })
-            .collect();
         let context = Arc::clone(&self.store.context);
-        let settled = self.store.db.settle(context, looked_up, clock::now()).await?;
+        let settled = self.store.db.settle(context, looked_up, below, clock::now()).await?;
         self.open.clear();
-        debug!(names = names.len(), change_sets = settled.change_sets, "names looked up");
+        self.unread.clear();
+        debug!(change_sets = settled.change_sets, "names looked up");
         if settled.change_sets > 0 {
             self.store.wake.dispatch.notify_one();
         }
         Ok(None)
+    }
+
+    /// Answers to many questions are kept as they come, but for the last.
+    async fn answers(&mut self) -> Result<(Vec<LookedUp>, Vec<ReadBelow>), ElsewhereError> {
+        while self.open.len() > NAMES_AT_ONCE {
+            let some = self.look_up(self.open.len() - NAMES_AT_ONCE).await?;
+            let context = Arc::clone(&self.store.context);
+            self.store.db.learn(context, some, clock::now()).await?;
+            self.open.truncate(self.open.len() - NAMES_AT_ONCE);
+        }
+        let looked_up = self.look_up(0).await?;
+        let mut below = Vec::with_capacity(self.unread.len());
+        for dn in &self.unread {
+            let images = self.lookup.below(dn).await?;
+            let read = |image| Observed::new(image, &self.store.context.schema);
+            below.push(ReadBelow { dn: dn.clone(), entries: images.into_iter().map(read).collect() });
+        }
+        Ok((looked_up, below))
+    }
+
+    /// The open names from `first` on.
+    async fn look_up(&mut self, first: usize) -> Result<Vec<LookedUp>, ConnectorError> {
+        let open = self.open.get(first..).unwrap_or_default();
+        let names: Vec<Dn> = open.iter().map(|(_, dn)| dn.clone()).collect();
+        let found = self.lookup.entries(&names).await?;
+        let schema = &self.store.context.schema;
+        let answers = open.iter().zip(found).map(|((key, dn), image)| LookedUp {
+            key: *key,
+            dn: dn.clone(),
+            entry: image.map(|image| Observed::looked_up(image, schema)),
+        });
+        Ok(answers.collect())
     }
 }
 

@@ -69,6 +69,7 @@ pub fn settings(slapd: &Slapd) -> ConnectorSettings {
     ConnectorSettings {
         urls: vec![server(&slapd.url())],
         base_dn: Dn::parse(slapd.base()).unwrap(),
+        exclude: Vec::new(),
         bind: simple(&slapd.service_dn(), Slapd::SERVICE_PASSWORD),
         tls: TlsSettings::default(),
     }

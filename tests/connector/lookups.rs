@@ -1,16 +1,21 @@
 //! Questions beside the feed, and what `check` asks.
 
 use dirherald::{
-    connector::{Completeness, ServerKind},
+    connector::{
+        Completeness, Disposition, ServerKind, Whereabouts,
+        settings::{ConnectorSettings, TlsSettings},
+    },
     directory::{attribute::AttributeName, dn::Dn},
 };
 
 use super::{
-    following::{connector, id, settings, texts},
+    following::{connector, id, server, settings, simple, texts},
     refresh::crowd,
 };
 use crate::support::{
+    ber,
     ldap::Ldap,
+    scripted_ldap::{Operation, ScriptedLdap, Step},
     slapd::{COMPANY, ServiceLimit, Setup},
 };
 
@@ -106,4 +111,58 @@ async fn a_probe_sees_hidden_members_and_stamps() {
     let probe = connector(settings(&slapd)).probe(&members).await.unwrap();
     assert!(probe.entry_uuid_visible && !probe.entry_csn_visible);
     assert_eq!(probe.members_visible, Some(false));
+}
+
+/// Of a server that holds `dc=x` and answers the question where an entry is like this.
+async fn whereabouts(answer: Vec<Vec<u8>>) -> Result<Vec<Whereabouts>, dirherald::connector::ConnectorError> {
+    let mut script = vec![
+        Step::expect(Operation::Bind),
+        Step::answer(ber::bind_response(0, "")),
+        Step::expect(Operation::Extended),
+        Step::answer(ber::extended_response(0, "", None, Some(b"dn:cn=dirherald,dc=x"))),
+        Step::expect(Operation::Search),
+        Step::answer(ber::entry("", &[("namingContexts", &["dc=x"])])),
+        Step::answer(ber::search_done(0, "")),
+        Step::expect_with(Operation::Search, "entryUUID"),
+    ];
+    script.extend(answer.into_iter().map(Step::answer));
+    let scripted = ScriptedLdap::start([script]).await;
+    let settings = ConnectorSettings {
+        urls: vec![server(&scripted.url())],
+        base_dn: dn("ou=a,dc=x"),
+        exclude: Vec::new(),
+        bind: simple("cn=dirherald,dc=x", "secret"),
+        tls: TlsSettings::default(),
+    };
+    let mut lookup = connector(settings).lookup();
+    lookup.whereabouts(&[id("00000000-0000-0000-0000-000000000001")], &dn("ou=a,dc=x")).await
+}
+
+#[tokio::test]
+async fn m21_a_referral_is_no_word_on_where_an_entry_is() {
+    let elsewhere = "ldap://127.0.0.1:1/dc=x";
+    for answer in [
+        vec![ber::search_done(10, "")],
+        vec![ber::reference(&[elsewhere]), ber::search_done(0, "")],
+        vec![ber::reference(&[elsewhere]), ber::search_done(10, "")],
+    ] {
+        let error = whereabouts(answer).await.unwrap_err();
+        assert!(error.to_string().contains("cannot be told"), "{error}");
+        let Disposition::RetrySlowly { advice } = error.disposition() else { panic!("{error}") };
+        assert!(advice.contains("urls"), "{advice}");
+    }
+    let not_there = whereabouts(vec![ber::search_done(0, "")]).await.unwrap();
+    assert_eq!(not_there, [Whereabouts::Nowhere]);
+}
+
+#[tokio::test]
+async fn all_below_a_name_is_read() {
+    let slapd = Setup::company().start();
+    let mut lookup = connector(settings(&slapd)).lookup();
+    let contractors = dn(&slapd.dn("ou=contractors,ou=people"));
+    let mut names: Vec<_> =
+        lookup.below(&contractors).await.unwrap().into_iter().map(|image| image.dn.rdn_value()).collect();
+    names.sort();
+    assert_eq!(names, ["contractors", "luca", "nadia"]);
+    assert_eq!(lookup.below(&dn(&slapd.dn("ou=nothing"))).await.unwrap(), []);
 }

@@ -258,6 +258,7 @@ async fn scripted(scripts: impl IntoIterator<Item = Script>) -> (ScriptedLdap, F
     let settings = ConnectorSettings {
         urls: vec![server(&server_.url())],
         base_dn: Dn::parse("dc=x").unwrap(),
+        exclude: Vec::new(),
         bind: simple("cn=dirherald,dc=x", "secret"),
         tls: TlsSettings::default(),
     };

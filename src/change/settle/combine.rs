@@ -38,14 +38,14 @@ fn bury_first(findings: &mut [Finding]) {
     let mut buried = BTreeMap::new();
     for (at, finding) in findings.iter().enumerate() {
         match &finding.found {
-            Found::Created => {
+            Found::Created | Found::Entered => {
                 created.entry(finding.entry.dn.key()).or_insert((at, finding.no));
             }
             Found::Deleted(_) => {
                 let another = created.get(&finding.entry.dn.key()).filter(|(_, no)| *no != finding.no);
                 buried.extend(another.map(|(before, _)| (finding.no, *before)));
             }
-            Found::Changed { .. } => {}
+            Found::Changed { .. } | Found::Left => {}
         }
     }
     let place = |at, no| match buried.get(&no) {
@@ -90,8 +90,17 @@ fn merge_shuffled(findings: &mut [Finding]) {
         let Some(later) = findings.get_mut(at).filter(|finding| finding.order == Order::Arbitrary) else {
             continue;
         };
+        match later.found {
+            Found::Created | Found::Changed { .. } => {}
+            Found::Deleted(_) => continue,
+            // Its links are not told: those of readings before and after stay theirs.
+            Found::Entered | Found::Left => {
+                first_of.remove(&later.no);
+                continue;
+            }
+        }
         let first = *first_of.entry(later.no).or_insert(at);
-        if first == at || matches!(later.found, Found::Deleted(_)) {
+        if first == at {
             continue;
         }
         let (came, went) = (mem::take(&mut later.came), mem::take(&mut later.went));
@@ -124,7 +133,7 @@ fn hand_over_departures<M: Mirror>(findings: &mut [Finding], mirror: &M) -> Resu
     }
     let mut passing = BTreeSet::new();
     let mut handed = Vec::new();
-    for finding in findings.iter_mut().filter(|finding| is_shuffled(finding)) {
+    for finding in findings.iter_mut().filter(|finding| is_shuffled(finding) && finding.tells_links()) {
         let went = graves.take_departures(finding);
         let were_there: BTreeSet<Value> = went.iter().map(|(_, losing)| losing.value()).collect();
         handed.extend(went);

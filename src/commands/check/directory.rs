@@ -127,6 +127,12 @@ fn rights(probe: &Probe, url: &ServerUrl, section: &mut Section) {
     if probe.members_visible.is_none() {
         section.fact("may read", "no group with members is to be seen");
     }
+    if probe.naming_contexts.is_empty() {
+        section.problem(
+            format!("{url}: the server does not show its naming contexts: who moves out of base_dn is told as deleted"),
+            Some("let dirherald's account read namingContexts of the root DSE"),
+        );
+    }
     match &probe.completeness {
         Completeness::Whole { entries } => {
             section.fact("may read", format!("{entries} entries; no limit hides any"));

@@ -40,6 +40,7 @@ async fn attempt(settings: &StoreSettings, url: ServerUrl) -> Result<(), Problem
         bind: Bind::Anonymous,
         tls,
         base_dn: settings.connector.base_dn.clone(),
+        exclude: Vec::new(),
     };
     Session::open(&url, &nobody, Timing::default()).await.map(drop)
 }

@@ -14,11 +14,26 @@ impl StoreReader<'_> {
     pub(super) fn connector(&mut self) -> Result<ConnectorSettings, Refused> {
         let urls = self.required("urls");
         let base_dn = self.required("base_dn");
+        let exclude = self.exclude(base_dn.as_ref().ok());
         let tls = self.tls();
         let bind = self.bind();
         let urls: Vec<ServerUrl> = urls?;
         self.check_protection(&urls)?;
-        Ok(ConnectorSettings { urls, base_dn: base_dn?, bind: bind?, tls: tls? })
+        Ok(ConnectorSettings { urls, base_dn: base_dn?, exclude: exclude?, bind: bind?, tls: tls? })
+    }
+
+    fn exclude(&mut self, base: Option<&Dn>) -> Result<Vec<Dn>, Refused> {
+        let exclude: Vec<Dn> = self.get("exclude")?;
+        let Some(base) = base else { return Ok(exclude) };
+        match exclude.iter().find(|dn| !dn.is_below(base)) {
+            None => Ok(exclude),
+            Some(dn) => {
+                let problem = format!(
+                    "names {dn}, which does not lie below base_dn: write names below {base}, or leave it out"
+                );
+                self.refuse("exclude", &problem)
+            }
+        }
     }
 
     fn tls(&mut self) -> Result<TlsSettings, Refused> {

@@ -1,6 +1,19 @@
 use super::{acme, check, check_file, load_text, sentences};
 
 #[test]
+fn exclude_lies_below_base_dn() {
+    let problem = |dn: &str| {
+        format!(
+            "exclude: names {dn}, which does not lie below base_dn: write names below dc=acme,dc=example, or \
+             leave it out"
+        )
+    };
+    check("exclude = ['ou=x,dc=acme,dc=example', 'OU=y , DC=acme,DC=Example']", &[]);
+    check("exclude = ['ou=x,dc=other']", &[&problem("ou=x,dc=other")]);
+    check("exclude = ['ou=x,dc=acme,dc=example', 'dc=acme,dc=example']", &[&problem("dc=acme,dc=example")]);
+}
+
+#[test]
 fn required_keys_are_asked_for() {
     check_file(
         "[identity_store.acme]",

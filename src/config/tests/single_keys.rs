@@ -292,10 +292,6 @@ fn a_path_that_is_surely_one_is_named_with_what_to_do() {
 #[test]
 fn what_is_not_there_yet_is_refused_but_at_its_default() {
     check(
-        "exclude = ['ou=x,dc=acme,dc=example']",
-        &["exclude: is not there yet in this version: leave it out, or at exclude = []"],
-    );
-    check(
         "full_comparison = '12h'",
         &["full_comparison: is not there yet in this version: leave it out, or at full_comparison = \"24h\""],
     );

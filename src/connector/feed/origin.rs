@@ -9,12 +9,15 @@ pub fn actor(modifier: &Dn, ourselves: Option<&Dn>) -> Option<Dn> {
     if is_ours || is_machinery(modifier) { None } else { Some(modifier.clone()) }
 }
 
-/// `cn=Referential Integrity Overlay` and its like stand alone; plugins live under `cn=plugins,cn=config`.
+/// An overlay writes as `cn=Referential Integrity Overlay` or the like, a name of one part that no database
+/// holds; plugins of 389 DS write as entries below `cn=plugins,cn=config`, and the server itself as `cn=config`.
 fn is_machinery(name: &Dn) -> bool {
-    let text = name.as_str().to_ascii_lowercase();
-    let stands_alone = !text.contains(',');
-    let overlay = stands_alone && text.starts_with("cn=") && text.ends_with(" overlay");
-    overlay || text == "cn=config" || text.ends_with(",cn=config") || text.ends_with(",cn=plugins")
+    let stands_alone = name.parent().is_some_and(|above| above.is_root());
+    let is_called = |what: &str| name.rdn_attribute().is_some_and(|attribute| attribute.as_str() == what);
+    let overlay = stands_alone
+        && is_called("cn")
+        && name.rdn_value().trim_end().to_ascii_lowercase().ends_with(" overlay");
+    overlay || Dn::parse("cn=config").is_ok_and(|config| name.is_within(&config))
 }
 
 #[cfg(test)]
@@ -32,7 +35,12 @@ mod tests {
         check("cn=admin,dc=x", true);
         check("cn=slide overlay,dc=x", true);
         check("cn=Referential Integrity Overlay", false);
+        check("CN = referential integrity OVERLAY", false);
+        check("ou=Referential Integrity Overlay", true);
+        check("cn=overlay", true);
         check("cn=config", false);
+        check("cn=server, cn=plugins, CN=Config", false);
+        check("cn=configuration,dc=x", true);
         check("cn=MemberOf Plugin,cn=plugins,cn=config", false);
         check("CN=DirHerald,DC=x", false);
         assert!(actor(&ours, None).is_some());

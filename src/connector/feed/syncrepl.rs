@@ -29,6 +29,8 @@ pub struct Syncrepl<'a> {
     pub base: &'a Dn,
     /// What is asked for.
     pub wanted: &'a WantedAttributes,
+    /// The last checkpoint that was stored, whether or not it can still be used.
+    pub shown: Option<&'a Checkpoint>,
     /// For the advice on limits.
     pub bind: &'a Bind,
     /// Waits.
@@ -44,7 +46,7 @@ impl Feed for Syncrepl<'_> {
     ) -> Result<(), Problem> {
         let cookie = from.and_then(|checkpoint| Cookie::of(&checkpoint)).map(Cookie::into_bytes);
         let resumed = if cookie.is_some() { Resumed::FromCookie } else { Resumed::FromNothing };
-        let mut content = Content::new(resumed, session.identity().cloned());
+        let mut content = Content::new(resumed, session.identity().cloned(), self.shown);
         let mut stream = session.follow("search", self.search(cookie)).await?;
         loop {
             let until = content.is_refreshing().then(|| Instant::now() + self.timing.refresh);

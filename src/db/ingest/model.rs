@@ -22,7 +22,12 @@ use super::*;
 use crate::{
     change::event::{ChangeEvent, ChangeSetId},
     db::{mirror::StoreMirror, open, rows::json_at},
-    directory::{batch::Reading, entry::Relation, mirror::Mirror, schema::SchemaSettings},
+    directory::{
+        batch::Reading,
+        entry::Relation,
+        mirror::{Mirror, Scope},
+        schema::SchemaSettings,
+    },
 };
 
 /// What happens between two looks at the events.
@@ -83,7 +88,9 @@ impl World {
     fn store(connection: Connection, name: &str, server: Server) -> Self {
         let no = begin_store(&connection, name);
         let schema = Arc::new(Schema::new(SchemaSettings::openldap()).unwrap());
-        let context = StoreContext::new(no, Dn::parse(server::BASE).unwrap(), schema, 1000);
+        let dn = |text| Dn::parse(text).unwrap();
+        let tree = WatchedTree::new(dn(server::BASE), vec![dn(server::EXCLUDED)]);
+        let context = StoreContext::new(no, tree, schema, 1000);
         let ledger = Ledger::new(&server.facts());
         let cookie = server.now();
         Self { connection, context, server, ledger, cookie, seen: 0 }
@@ -95,32 +102,67 @@ impl World {
     }
 
     fn batch(&mut self, phase: Phase, readings: Vec<Reading>, end: Option<End>) {
-        let schema = Arc::clone(&self.context.schema);
-        let observations = readings.into_iter().map(|reading| Observation::new(reading, &schema)).collect();
+        let now = [self.server.clone()];
+        let rest = self.take(phase, self.read(readings), end, &now);
+        assert!(rest.is_empty(), "a refresh waits for its end");
+    }
+
+    /// Each reading with the server as it was right after it, which answers what is asked about it.
+    fn live_batch(&mut self, said: Vec<(Reading, Server)>) {
+        let (readings, servers): (Vec<Reading>, Vec<Server>) = said.into_iter().unzip();
+        let mut rest = self.read(readings);
+        while !rest.is_empty() {
+            let before = servers.len() - rest.len();
+            rest = self.take(Phase::Live, rest, None, &servers[before..]);
+        }
+    }
+
+    fn read(&self, readings: Vec<Reading>) -> Vec<Observation> {
+        let schema = &self.context.schema;
+        readings.into_iter().map(|reading| Observation::new(reading, schema)).collect()
+    }
+
+    /// What is to be handed in again.
+    fn take(
+        &mut self,
+        phase: Phase,
+        observations: Vec<Observation>,
+        end: Option<End>,
+        servers: &[Server],
+    ) -> Vec<Observation> {
         let transaction = self.connection.transaction().unwrap();
         let now = Timestamp::from_second(1_800_000_000).unwrap();
         let ingest = Ingest { connection: &transaction, context: &self.context, now };
         let ingested = ingest.batch(observations, phase).unwrap();
         if let Some(End::Commit) = end {
-            return transaction.rollback().unwrap();
+            transaction.rollback().unwrap();
+            return Vec::new();
         }
         transaction.commit().unwrap();
-        if !ingested.unresolved.is_empty() {
-            self.look_up(ingested.unresolved);
+        if !ingested.unresolved.is_empty() || !ingested.unread.is_empty() {
+            let taken = usize::try_from(ingested.readings).unwrap().clamp(1, servers.len());
+            self.look_up(ingested.unresolved, ingested.unread, &servers[taken - 1]);
         }
+        ingested.rest
     }
 
-    fn look_up(&mut self, names: Vec<(NameKey, Dn)>) {
+    fn look_up(&mut self, names: Vec<(NameKey, Dn)>, unread: Vec<Dn>, server: &Server) {
         let looked_up = names
             .into_iter()
             .map(|(key, dn)| {
-                let image = self.server.look_up(&dn);
-                LookedUp { key, entry: image.map(|image| Observed::new(image, &self.context.schema)) }
+                let image = server.look_up(&dn);
+                let entry = image.map(|image| Observed::looked_up(image, &self.context.schema));
+                LookedUp { key, dn, entry }
             })
             .collect();
         let transaction = self.connection.transaction().unwrap();
         let ingest = Ingest { connection: &transaction, context: &self.context, now: Timestamp::UNIX_EPOCH };
         ingest.learn(looked_up).unwrap();
+        for dn in unread {
+            let images = server.below(&dn).into_iter();
+            let entries = images.map(|image| Observed::new(image, &self.context.schema)).collect();
+            ingest.take_in_below(ReadBelow { dn, entries }).unwrap();
+        }
         ingest.settle_waiting().unwrap();
         transaction.commit().unwrap();
     }
@@ -171,7 +213,7 @@ impl World {
             let before = self.server.facts();
             let Some(reading) = self.server.act(*act) else { continue };
             self.server.heard();
-            readings.push(reading);
+            readings.push((reading, self.server.clone()));
             let set = expected(&before, &self.server.facts());
             allowed.extend(set.allowed);
             if !set.required.is_empty() {
@@ -180,7 +222,7 @@ impl World {
         }
         while !readings.is_empty() {
             let rest = readings.split_off(together.min(readings.len()));
-            self.batch(Phase::Live, readings, None);
+            self.live_batch(readings);
             readings = rest;
         }
         self.cookie = self.server.now();
@@ -206,9 +248,9 @@ impl World {
             if !self.refresh_with(readings, Some((cut.after, cut.how))) {
                 prop_assert_eq!(lines(&self.told()), vec![], "told in the middle of a refresh");
                 if let End::Process = cut.how {
-                    let (no, base) = (self.context.no, self.context.base.clone());
+                    let (no, tree) = (self.context.no, self.context.tree.clone());
                     let schema = Arc::clone(&self.context.schema);
-                    self.context = StoreContext::new(no, base, schema, self.context.member_cap);
+                    self.context = StoreContext::new(no, tree, schema, self.context.member_cap);
                 }
             }
             events.extend(self.told());
@@ -233,8 +275,11 @@ impl World {
         let schema = &self.context.schema;
         let mirror = StoreMirror { connection: &self.connection, store: self.context.no, schema };
         let mut known = Facts::default();
-        for id in mirror.inside(|_| true).unwrap() {
+        for id in mirror.shown(&self.context.tree, |_| true).unwrap() {
             let entry = mirror.by_id(id).unwrap().unwrap();
+            if entry.scope == Scope::Outside {
+                continue;
+            }
             let (no, id) = (entry.no, server::number(id));
             known.names.insert(id, entry.dn.as_str().to_owned());
             for relation in [Relation::Member, Relation::Owner] {

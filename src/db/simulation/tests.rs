@@ -83,8 +83,8 @@ fn supposed(state: &State, words: &str) -> Supposed {
 }
 
 fn suppose(state: &State, words: &str) -> Result<Simulated, SimulationError> {
-    let base = Dn::parse(BASE).unwrap();
-    simulate(&state.path(), STORE, &base, state.rules(), supposed(state, words), None, state.now())
+    let tree = WatchedTree::from(Dn::parse(BASE).unwrap());
+    simulate(&state.path(), STORE, &tree, state.rules(), supposed(state, words), None, state.now())
 }
 
 /// Supposes `words`, then makes the change as the server would show it (`entry change`, or `entry` alone to delete
@@ -223,14 +223,14 @@ async fn what_changes_nothing_is_no_event() {
     for words in ["add ada ops", "add ada shell", "remove cem ops", "own cem ops", "manage dora ada"] {
         assert_eq!(suppose(&state, words).unwrap().explanations, [], "{words}");
     }
-    let base = Dn::parse(BASE).unwrap();
+    let tree = WatchedTree::from(Dn::parse(BASE).unwrap());
     let (gone, here) = (EntryId(Uuid::from_u128(7)), state.id("ops"));
     for supposed in [
         Supposed::Deleted { entry: gone },
         Supposed::MemberAdded { member: gone, group: here },
         Supposed::MemberRemoved { member: here, group: gone },
     ] {
-        let simulated = simulate(&state.path(), STORE, &base, state.rules(), supposed, None, state.now());
+        let simulated = simulate(&state.path(), STORE, &tree, state.rules(), supposed, None, state.now());
         assert_eq!(simulated.unwrap().explanations, []);
     }
     assert_eq!(state.dump(), before);
@@ -239,10 +239,10 @@ async fn what_changes_nothing_is_no_event() {
 #[tokio::test]
 async fn who_did_it_is_known_where_it_is_said() {
     let state = State::new(COMPANY, "logged_in_users").await;
-    let base = Dn::parse(BASE).unwrap();
+    let tree = WatchedTree::from(Dn::parse(BASE).unwrap());
     let play = |by: Option<&str>| {
         let (supposed, by) = (supposed(&state, "add cem ops"), by.map(|by| state.dn(by)));
-        let simulated = simulate(&state.path(), STORE, &base, state.rules(), supposed, by, state.now());
+        let simulated = simulate(&state.path(), STORE, &tree, state.rules(), supposed, by, state.now());
         shown(&simulated.unwrap().explanations)[1..3].to_vec()
     };
     assert_eq!(play(Some("dora")), ["  logged_in_users: fired", "    dora@acme.example"]);
@@ -287,8 +287,8 @@ fn what_is_not_there_yet_is_said() {
     let rules = Rules { schema: &schema, options: &options };
     let play = || {
         let supposed = Supposed::Deleted { entry: EntryId(Uuid::nil()) };
-        let base = Dn::parse(BASE).unwrap();
-        simulate(&path, STORE, &base, rules, supposed, None, Timestamp::UNIX_EPOCH).unwrap_err().to_string()
+        let tree = WatchedTree::from(Dn::parse(BASE).unwrap());
+        simulate(&path, STORE, &tree, rules, supposed, None, Timestamp::UNIX_EPOCH).unwrap_err().to_string()
     };
     let nothing = "nothing is known of the identity store acme yet: start `dirherald run` and wait until \
                    `dirherald status` says live";

@@ -81,6 +81,20 @@ impl Setup {
         self
     }
 
+    /// Every entry was created years ago, and not when the server was started.
+    pub fn aged(mut self) -> Self {
+        let mut aged = String::with_capacity(self.seed.len() * 2);
+        for line in self.seed.lines() {
+            aged.push_str(line);
+            aged.push('\n');
+            if line.starts_with("dn:") {
+                aged.push_str("createTimestamp: 20200101000000Z\n");
+            }
+        }
+        self.seed = aged;
+        self
+    }
+
     /// syncprov remembers this many changes, deletions among them, until the server stops.
     pub fn session_log(mut self, changes: u32) -> Self {
         self.session_log = Some(changes);

@@ -7,7 +7,10 @@ use crate::{
         controls::{Cookie, State, SyncInfo, SyncState},
         decode::Entry,
         error::Problem,
-        feed::origin::actor,
+        feed::{
+            horizon::{Horizon, Shown},
+            origin::actor,
+        },
     },
     directory::{
         batch::{Batch, Delete, Image, Origin, Phase, PresentSet, Reading},
@@ -46,6 +49,7 @@ pub enum Flow {
 pub struct Content {
     resumed: Resumed,
     ourselves: Option<Dn>,
+    horizon: Horizon,
     stage: Stage,
     ready: Vec<Batch>,
     readings: Vec<Reading>,
@@ -81,11 +85,13 @@ struct Refresh {
 }
 
 impl Content {
-    /// `ourselves`: never named as the one who made a change.
-    pub fn new(resumed: Resumed, ourselves: Option<Dn>) -> Self {
+    /// `ourselves`: never named as the one who made a change. `shown`: the last checkpoint that was stored,
+    /// though the server may have refused it.
+    pub fn new(resumed: Resumed, ourselves: Option<Dn>, shown: Option<&Checkpoint>) -> Self {
         Self {
             resumed,
             ourselves,
+            horizon: Horizon::of(shown),
             stage: Stage::Asked,
             ready: Vec::new(),
             readings: Vec::new(),
@@ -167,6 +173,9 @@ impl Content {
         if self.resumed == Resumed::FromNothing && !refresh.absence_said {
             self.say_absence(&mut refresh);
         }
+        if let Some(cookie) = &refresh.cookie {
+            self.horizon.move_to(cookie);
+        }
         self.checkpoint = refresh.cookie.as_ref().and_then(Cookie::checkpoint);
         self.close(Phase::RefreshEnds);
         self.stage = Stage::Persist;
@@ -180,7 +189,7 @@ impl Content {
             State::Add | State::Modify => {
                 // Who made the last of the changes since the checkpoint did not make all of them.
                 let origin = Origin { time: time_of(entry.csn.as_deref()), actor: None };
-                if !self.read_image(sync.id, entry, origin) {
+                if !self.read_image(sync.id, entry, origin, Shown::Afterwards) {
                     self.read_present(vec![sync.id]);
                 }
             }
@@ -203,8 +212,9 @@ impl Content {
                 SyncInfo::RefreshDelete { .. } | SyncInfo::RefreshPresent { .. } | SyncInfo::Present { .. },
             ) => None,
         };
-        if let Some(checkpoint) = cookie.as_ref().and_then(Cookie::checkpoint) {
-            self.checkpoint = Some(checkpoint);
+        if let Some(cookie) = cookie {
+            self.horizon.move_to(&cookie);
+            self.checkpoint = cookie.checkpoint().or(self.checkpoint.take());
         }
         self.flow()
     }
@@ -216,7 +226,7 @@ impl Content {
             State::Add | State::Modify => {
                 let origin =
                     Origin { time: time_of(entry.csn.as_deref()), actor: self.actor_of(sync, &entry) };
-                self.read_image(sync.id, entry, origin);
+                self.read_image(sync.id, entry, origin, Shown::AtOnce);
             }
         }
     }
@@ -233,7 +243,8 @@ impl Content {
     /// `false`: its name is no DN, which no server should send; there is nothing to hand it on under. The
     /// entry is passed over with a warning: an error would come again with every connection, and stop
     /// everything else.
-    fn read_image(&mut self, id: EntryId, entry: Entry, origin: Origin) -> bool {
+    fn read_image(&mut self, id: EntryId, entry: Entry, origin: Origin, shown: Shown) -> bool {
+        let existence = self.horizon.judge(&entry, shown);
         let dn = match entry.dn {
             Ok(dn) => dn,
             Err(not_a_dn) => {
@@ -243,7 +254,8 @@ impl Content {
         };
         self.bytes += entry.size;
         let stamp = entry.csn.as_deref().map(Stamp::from_csn);
-        self.readings.push(Reading::Image(Image { id, dn, stamp, origin, attributes: entry.attributes }));
+        let attributes = entry.attributes;
+        self.readings.push(Reading::Image(Image { id, dn, stamp, origin, existence, attributes }));
         true
     }
 

@@ -8,12 +8,13 @@ use uuid::Uuid;
 use super::truth::Facts;
 use crate::directory::{
     attribute::{AttributeName, RawAttributes},
-    batch::{Delete, Image, Origin, PresentSet, Reading},
+    batch::{Delete, Existence, Image, Origin, PresentSet, Reading},
     dn::Dn,
     entry::{EntryId, Relation, Stamp},
 };
 
 pub(super) const BASE: &str = "dc=acme,dc=example";
+pub(super) const EXCLUDED: &str = "ou=3,dc=acme,dc=example";
 
 /// Whether the server keeps links whole by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -97,6 +98,7 @@ struct Node {
     members: Vec<Value>,
     owners: Vec<Value>,
     title: u32,
+    created: u64,
     changed: u64,
 }
 
@@ -114,6 +116,10 @@ pub(super) struct Server {
 }
 
 const ROOT: u32 = 1;
+
+fn excluded() -> Dn {
+    Dn::parse(EXCLUDED).unwrap()
+}
 
 fn id_of(number: u32) -> EntryId {
     EntryId(Uuid::from_u128(u128::from(number)))
@@ -137,20 +143,31 @@ impl Server {
         let mut put = |id, class, rdn: &str, parent| {
             let rdn = rdn.to_owned();
             let (members, owners) = (Vec::new(), Vec::new());
-            server.nodes.insert(id, Node { class, rdn, parent, members, owners, title: 0, changed: 0 });
+            server
+                .nodes
+                .insert(id, Node { class, rdn, parent, members, owners, title: 0, created: 0, changed: 0 });
         };
         put(ROOT, Class::Container, "dc=acme", 0);
         put(2, Class::Container, "ou=a", ROOT);
         put(3, Class::Container, "ou=b", ROOT);
         put(4, Class::Container, "ou=c", 2);
-        for (id, rdn, parent) in [(10, "uid=p0", 2), (11, "uid=p1", 2), (12, "uid=p2", 3), (13, "uid=p3", 4)]
-        {
+        put(5, Class::Container, "ou=3", ROOT);
+        put(6, Class::Container, "ou=d", 5);
+        for (id, rdn, parent) in [
+            (10, "uid=p0", 2),
+            (11, "uid=p1", 2),
+            (12, "uid=p2", 3),
+            (13, "uid=p3", 4),
+            (14, "uid=p4", 5),
+            (15, "uid=p5", 6),
+        ] {
             put(id, Class::Person, rdn, parent);
         }
         put(20, Class::Group, "cn=g0", 3);
         put(21, Class::Group, "cn=g1", 4);
         server.link(20, Relation::Member, 10);
         server.link(20, Relation::Member, 11);
+        server.link(20, Relation::Member, 14);
         server.link(20, Relation::Owner, 12);
         server.link(21, Relation::Member, 20);
         server.link(21, Relation::Member, 13);
@@ -167,7 +184,17 @@ impl Server {
     fn may_change_its_name(&self, id: u32) -> bool {
         let above =
             |fresh: u32| std::iter::successors(Some(fresh), |id| self.nodes.get(id).map(|node| node.parent));
-        self.refint == Refint::On || !self.fresh.iter().any(|fresh| above(*fresh).any(|above| above == id))
+        // Nor whom a value of a group means that is not watched.
+        let hidden = self.nodes.iter().filter(|(holder, _)| !self.is_in_scope(**holder));
+        let hidden =
+            hidden.flat_map(|(_, node)| node.members.iter().chain(&node.owners).map(|value| value.id));
+        let mut unheard = self.fresh.iter().copied().chain(hidden);
+        self.refint == Refint::On || !unheard.any(|fresh| above(fresh).any(|above| above == id))
+    }
+
+    /// Whether it is watched.
+    fn is_in_scope(&self, id: u32) -> bool {
+        self.nodes.contains_key(&id) && !Dn::parse(&self.dn(id)).unwrap().is_within(&excluded())
     }
 
     pub(super) fn now(&self) -> u64 {
@@ -236,7 +263,11 @@ impl Server {
         }
         self.next += 1;
         let (members, owners) = (Vec::new(), Vec::new());
-        self.nodes.insert(self.next, Node { class, rdn, parent, members, owners, title: 0, changed: 0 });
+        let created = self.clock + 1;
+        self.nodes.insert(
+            self.next,
+            Node { class, rdn, parent, members, owners, title: 0, created, changed: created },
+        );
         Some(self.next)
     }
 
@@ -262,9 +293,10 @@ impl Server {
                 id
             }
         };
+        let seen = self.clock;
         self.clock += 1;
         self.nodes.get_mut(&changed)?.changed = self.clock;
-        Some(Reading::Image(self.image(changed)))
+        Some(Reading::Image(self.image(changed, seen)))
     }
 
     fn create_group(&mut self, act: Act) -> Option<u32> {
@@ -370,8 +402,10 @@ impl Server {
         }
     }
 
-    fn image(&self, id: u32) -> Image {
+    /// To somebody who has heard of everything up to `seen`.
+    fn image(&self, id: u32, seen: u64) -> Image {
         let node = &self.nodes[&id];
+        let existence = if node.created <= seen { Existence::Before } else { Existence::New };
         let class = match node.class {
             Class::Person => "inetOrgPerson",
             Class::Group => "groupOfNames",
@@ -389,14 +423,21 @@ impl Server {
             dn: Dn::parse(&self.dn(id)).unwrap(),
             stamp: Some(Stamp::from_usn(node.changed)),
             origin: Origin::default(),
+            existence,
             attributes: RawAttributes(attributes),
         }
+    }
+
+    /// A subtree search.
+    pub(super) fn below(&self, dn: &Dn) -> Vec<Image> {
+        let is_below = |id: &&u32| Dn::parse(&self.dn(**id)).unwrap().is_within(dn);
+        self.nodes.keys().filter(is_below).map(|id| self.image(*id, 0)).collect()
     }
 
     /// A base search.
     pub(super) fn look_up(&self, dn: &Dn) -> Option<Image> {
         if let Some(id) = self.nodes.keys().find(|id| self.dn(**id) == dn.as_str()) {
-            return Some(self.image(*id));
+            return Some(self.image(*id, 0));
         }
         let (id, _) = self.outside.iter().find(|(_, name)| *name == dn.as_str())?;
         let attributes = vec![(AttributeName::new("objectClass"), vec!["inetOrgPerson".into()])];
@@ -405,6 +446,7 @@ impl Server {
             dn: dn.clone(),
             stamp: Some(Stamp::from_usn(0)),
             origin: Origin::default(),
+            existence: Existence::New,
             attributes: RawAttributes(attributes),
         })
     }
@@ -414,7 +456,7 @@ impl Server {
         let mut readings = Vec::new();
         for (id, node) in &self.nodes {
             if style == Style::Whole || node.changed > cookie {
-                readings.push(Reading::Image(self.image(*id)));
+                readings.push(Reading::Image(self.image(*id, cookie)));
             } else if style == Style::Present {
                 readings.push(Reading::PresentSet(PresentSet { ids: vec![id_of(*id)], complete: false }));
             }
@@ -435,6 +477,14 @@ impl Server {
     pub(super) fn facts(&self) -> Facts {
         let mut facts = Facts::default();
         for (id, node) in &self.nodes {
+            if !self.is_in_scope(*id) {
+                facts.elsewhere.insert(*id);
+                for (relation, values) in [(Relation::Member, &node.members), (Relation::Owner, &node.owners)]
+                {
+                    facts.hidden.extend(values.iter().map(|value| (*id, relation, value.id)));
+                }
+                continue;
+            }
             facts.names.insert(*id, self.dn(*id));
             facts.places.insert(*id, (node.rdn.clone(), node.parent));
             facts.titles.insert(*id, node.title);

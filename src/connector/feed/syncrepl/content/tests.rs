@@ -32,6 +32,7 @@ fn entry(state: State, number: u8, said: Option<&str>) -> Message {
         uuid: None,
         csn: Some(CSN.to_owned()),
         modifiers_name: Some(dn("cn=lena")),
+        created: None,
         size: 100,
     };
     Message::Entry(sync, entry)
@@ -83,7 +84,7 @@ fn told(batches: Vec<Batch>) -> String {
 }
 
 fn check(resumed: Resumed, messages: Vec<Message>, expected: &str) {
-    let mut content = Content::new(resumed, None);
+    let mut content = Content::new(resumed, None, None);
     let mut batches = Vec::new();
     for message in messages {
         if content.accept(message) == Flow::Full {
@@ -158,7 +159,7 @@ fn live_changes_carry_the_newest_checkpoint() {
 
 #[test]
 fn a_part_of_the_tree_on_another_server_makes_the_refresh_incomplete() {
-    let mut content = Content::new(Resumed::FromNothing, None);
+    let mut content = Content::new(Resumed::FromNothing, None, None);
     assert!(matches!(content.refer(), Err(Problem::Referral)));
     content.accept(entry(State::Add, 1, None));
     assert!(matches!(content.refer(), Err(Problem::Referral)));
@@ -169,7 +170,7 @@ fn a_part_of_the_tree_on_another_server_makes_the_refresh_incomplete() {
 
 #[test]
 fn batches_are_full_at_their_limits() {
-    let mut content = Content::new(Resumed::FromCookie, None);
+    let mut content = Content::new(Resumed::FromCookie, None, None);
     for _ in 1..MAX_READINGS {
         assert_eq!(content.accept(entry(State::Add, 1, None)), Flow::Room);
     }
@@ -193,7 +194,7 @@ fn an_entry_without_a_readable_name_exists_all_the_same() {
 
 /// The origin told for one message, live or within a refresh.
 fn origin(is_live: bool, message: Message) -> Origin {
-    let mut content = Content::new(Resumed::FromCookie, Some(dn("cn=dirherald")));
+    let mut content = Content::new(Resumed::FromCookie, Some(dn("cn=dirherald")), None);
     if is_live {
         content.accept(delete_ends(true));
         content.take_batches();
