@@ -160,6 +160,17 @@ pub struct Went {
     pub was: EntryRef,
 }
 
+impl LastFacts {
+    /// Who owned or managed it.
+    pub fn of(&self, relation: Relation) -> &[RankedRef] {
+        match relation {
+            Relation::Owner => &self.owners,
+            Relation::Manager => &self.managers,
+            Relation::Member => &[],
+        }
+    }
+}
+
 impl Losing {
     /// Under which the mirror had it.
     pub fn value(&self) -> (EntryNo, Role, NameKey) {

@@ -18,7 +18,7 @@ use super::{
     event::{
         Actor, Cause, Change, ChangeEvent, ChangeSet, ChangeSetId, Direction, EventId, Marks, RankedRef,
     },
-    finding::{Came, Finding, Former, Found, LastFacts, Losing},
+    finding::{Came, Finding, Former, Found, LastFacts, Losing, Order},
     resolve::{Identity, add_ranked, identity, mark_entry, name_entry, name_target, ranked, resolve},
 };
 use crate::directory::{
@@ -317,10 +317,11 @@ impl<M: Mirror> Facts<'_, M> {
 
     /// `None`: one of the two is gone, and all links between them.
     fn values_now(&self, (relation, who): Place) -> Result<Option<Values>, M::Error> {
-        let Identity::Id(id) = who else { return self.nameless_values_now((relation, who)).map(Some) };
-        let (Some(_), Some(entry)) = (self.mirror.by_no(self.finding.no)?, self.mirror.by_id(id)?) else {
+        if self.mirror.by_no(self.finding.no)?.is_none() {
             return Ok(None);
-        };
+        }
+        let Identity::Id(id) = who else { return self.nameless_values_now((relation, who)).map(Some) };
+        let Some(entry) = self.mirror.by_id(id)? else { return Ok(None) };
         let links = self.mirror.links_between(self.finding.no, relation, &entry)?;
         Ok(Some(links.iter().map(|link| (link.role, link.key)).collect()))
     }
@@ -354,9 +355,8 @@ impl<M: Mirror> Facts<'_, M> {
 
     /// What all events on the finding's own entry share: its owners and managers before ∪ after.
     fn around(&self, actor: Actor) -> Result<Around<'_>, M::Error> {
-        let kind = self.finding.entry.kind.unwrap_or(EntryKind::Container);
-        let mut owners = self.ranked(self.finding.no, kind, Relation::Owner)?;
-        let mut managers = self.ranked(self.finding.no, kind, Relation::Manager)?;
+        let mut owners = self.ranked_after(Relation::Owner)?;
+        let mut managers = self.ranked_after(Relation::Manager)?;
         for went in &self.finding.went {
             let was = RankedRef { entry: went.was.clone(), rank: went.rank };
             match went.relation {
@@ -366,6 +366,27 @@ impl<M: Mirror> Facts<'_, M> {
             }
         }
         Ok(Around { entry: &self.finding.entry, owners, managers, actor, marks: self.finding.marks })
+    }
+
+    /// The entry's owners or managers when this finding was made: as they are now, or were at its end, without
+    /// what was found of it since.
+    fn ranked_after(&self, relation: Relation) -> Result<Vec<RankedRef>, M::Error> {
+        let kind = self.finding.entry.kind.unwrap_or(EntryKind::Container);
+        let mut people = self.ranked(self.finding.no, kind, relation)?;
+        for later in self.later {
+            if let Found::Deleted(last) = &later.finding.found {
+                people = last.of(relation).to_vec();
+            }
+            if later.finding.order == Order::OfTheChanges {
+                let came = later.arrivals.iter().filter(|(came, _)| came.relation == relation);
+                let came: BTreeSet<_> = came.map(|(_, who)| identity(who)).collect();
+                people.retain(|person| !came.contains(&identity(&person.entry)));
+                for went in later.finding.went.iter().filter(|went| went.relation == relation) {
+                    add_ranked(&mut people, RankedRef { entry: went.was.clone(), rank: went.rank });
+                }
+            }
+        }
+        Ok(people)
     }
 
     fn ranked(&self, no: EntryNo, kind: EntryKind, relation: Relation) -> Result<Vec<RankedRef>, M::Error> {

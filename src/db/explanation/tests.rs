@@ -42,7 +42,7 @@ const MINUTE: Duration = Duration::from_mins(1);
 
 fn decided(state: &State, event: usize, window: Duration) -> Option<Explanation> {
     let row = &state.events()[event];
-    let pace = Pace { window, cap: u32::MAX, now: row.event.seen };
+    let pace = Pace { window, cap: u32::MAX, now: state.now() };
     state.reader().decided(row, pace).unwrap()
 }
 

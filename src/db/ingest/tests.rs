@@ -678,6 +678,30 @@ async fn owners_before_and_after_are_facts_of_the_event() {
 }
 
 #[tokio::test]
+async fn owners_are_those_of_each_change_whatever_came_after_it_in_the_same_batch() {
+    let mut world = World::new(company()).await;
+    let owned = |owner: &str| group('n', "new", &["ada"]).with_all("owner", &[owner]);
+    let with_bob = |owner: &str| group('n', "new", &["ada", "bob"]).with_all("owner", &[owner]);
+    world.live(vec![Is(owned("cem")), Is(with_bob("cem")), Is(with_bob("ben")), Gone('n')]).await;
+    let names = |event: &ChangeEvent| {
+        let names: Vec<_> = event.owners.iter().map(|owner| owner.entry.name.clone()).collect();
+        format!("{}: {}", event.change.name(), names.join(" "))
+    };
+    let told: Vec<_> = world.db.all_events().await.iter().map(names).collect();
+    assert_eq!(
+        told,
+        [
+            "object-created: cem",
+            "member-added: cem",
+            "member-added: cem",
+            "owner-removed: ben cem",
+            "owner-added: ben cem",
+            "object-deleted: ben"
+        ]
+    );
+}
+
+#[tokio::test]
 async fn a_baseline_that_was_cut_short_begins_anew_and_stays_silent() {
     let mut world = World::new(vec![container('0', "ou=x")]).await;
     let facts = world.db.begin_store("other".parse().unwrap(), "all".into()).await.unwrap();
