@@ -39,8 +39,8 @@ async fn changes_within_the_window_share_a_mail_grouped_by_entry_in_the_order_of
     scene.ldap.remove_member(WAREHOUSE, WANJIRU).await;
     scene
         .assert_told(&[
-            "ravi: owner: 3 changes in company",
-            "wanjiru: added_members, removed_members: 3 changes in company",
+            "ravi: owner: 3 changes in 2 groups",
+            "wanjiru: added_members, removed_members: 3 changes in 2 groups",
             "amara: owner: Wanjiru Kamau was added to crane-log",
         ])
         .await;

@@ -104,7 +104,7 @@ async fn it_waits_for_a_state_file_that_is_not_there_yet() {
     let (slapd, _smtp, site) = healthy().await;
     let mut table = Following::start(&site, &[]);
     let mut json = Following::start(&site, &["--json"]);
-    assert!(table.line().await.starts_with("TIME "));
+    assert!(table.line().await.starts_with("ID "));
     let daemon = site.start();
     daemon.wait_live().await;
     Ldap::admin(&slapd).await.replace("uid=mei,ou=people", "title", &["Chief dispatcher"]).await;

@@ -88,10 +88,10 @@ impl Page {
         Ok(())
     }
 
-    /// Something quoted, with a bar before each line.
+    /// Something quoted, with a bar before each line; what is too long goes on below, further in.
     pub(super) fn quote(&self, text: &str) -> io::Result<()> {
         let bar = self.style(Style::Quiet, "│");
-        for line in text.lines() {
+        for line in text.lines().flat_map(|line| broken(line, WIDTH - 2)) {
             self.say(format!("{bar} {line}").trim_end())?;
         }
         Ok(())
@@ -100,6 +100,24 @@ impl Page {
     fn style(&self, style: Style, text: &str) -> String {
         if self.styled { format!("{}{text}\x1b[0m", style.code()) } else { text.to_owned() }
     }
+}
+
+/// A line as it is, or several of at most `width` characters, broken between words, those after the first
+/// further in.
+fn broken(line: &str, width: usize) -> Vec<String> {
+    let blank = |line: &str| line.chars().take_while(|c| *c == ' ').count();
+    let inner = blank(line) + INDENT;
+    let mut lines = Vec::new();
+    let mut rest = line.to_owned();
+    while rest.chars().count() > width {
+        let begins = blank(&rest);
+        let spaces = rest.char_indices().take(width + 1).filter(|(at, c)| *c == ' ' && *at > begins);
+        let Some((head, tail)) = spaces.last().and_then(|(at, _)| rest.split_at_checked(at)) else { break };
+        lines.push(head.trim_end().to_owned());
+        rest = format!("{:inner$}{}", "", tail.trim_start());
+    }
+    lines.push(rest);
+    lines
 }
 
 /// Lines of at most `width` characters; a longer word stands alone.
@@ -129,5 +147,13 @@ mod tests {
         check("1234567890 1", &["1234567890", "1"]);
         check("a 1234567890123 b", &["a", "1234567890123", "b"]);
         check("ßßßß ßßßßß", &["ßßßß ßßßßß"]);
+    }
+
+    #[test]
+    fn what_is_quoted_stays_as_it_is_where_it_fits() {
+        let check = |line: &str, expected: &[&str]| assert_eq!(broken(line, 16), expected, "{line}");
+        check("  a    b", &["  a    b"]);
+        check("", &[""]);
+        check("  one two three four", &["  one two", "      three four"]);
     }
 }

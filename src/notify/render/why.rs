@@ -34,8 +34,7 @@ use crate::{
 const MOST_SENTENCES: usize = 10;
 const MOST_ENTRIES: usize = 4;
 
-/// What stands between the reader and the entries, as the reason has it. In the order of the reasons' names,
-/// which is that of the sentences.
+/// What stands between the reader and the entries, as the reason has it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 enum Relation {
@@ -109,8 +108,15 @@ pub(super) fn sentences(
 fn why(shown: &[Shown<'_>], reader: Option<&EntryRef>) -> Cut<Why> {
     let past = Past::of(shown.iter().map(|shown| shown.event));
     let mut sentences = Sentences::new();
+    let mut reasons: BTreeMap<Because, Reason> = BTreeMap::new();
     for Shown { event, grounds } in shown {
-        let all: BTreeSet<_> = grounds.iter().map(|ground| because(ground, event, &past, reader)).collect();
+        let mut all = BTreeSet::new();
+        for ground in grounds {
+            let because = because(ground, event, &past, reader);
+            let first = reasons.entry(because.clone()).or_insert(ground.reason);
+            *first = ground.reason.min(*first);
+            all.insert(because);
+        }
         for because in all {
             let entries = sentences.entry(because).or_default();
             let spoken = entries
@@ -121,7 +127,7 @@ fn why(shown: &[Shown<'_>], reader: Option<&EntryRef>) -> Cut<Why> {
         }
     }
     drop_indirect(&mut sentences);
-    cut(&sentences, |because, entries| {
+    let mut why = cut(&sentences, |because, entries| {
         let mut names: Vec<_> = entries.values().map(|spoken| &spoken.name).collect();
         names.sort();
         Why {
@@ -129,7 +135,9 @@ fn why(shown: &[Shown<'_>], reader: Option<&EntryRef>) -> Cut<Why> {
             entries: Cut::of(&names, MOST_ENTRIES, |&name| name.clone()),
             changes: entries.values().map(|spoken| spoken.changes).sum(),
         }
-    })
+    });
+    why.shown.sort_by_key(|why| reasons.get(&why.because).copied());
+    why
 }
 
 /// The first sentences of each relation before further ones of any, in their order.
