@@ -165,8 +165,10 @@ impl Ingest {
             rest = std::mem::take(&mut ingested.rest);
             if let Some(progress) = &mut self.progress {
                 progress.add(ingested.readings);
-            } else {
+            } else if ingested.change_sets > 0 {
                 info!(readings = ingested.readings, change_sets = ingested.change_sets, "ingested");
+            } else {
+                debug!(readings = ingested.readings, "ingested, and nothing to tell");
             }
             if phase == Phase::RefreshEnds {
                 debug!(readings = ingested.readings, "the refresh has ended");

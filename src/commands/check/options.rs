@@ -23,11 +23,22 @@ pub(super) fn look(options: &Options, schema: &Schema) -> Section {
              actor, and logged_in_users tells nobody of it",
         );
     }
+    pilot(options, &mut section);
     copies(options, &mut section);
     filters(options, schema, &mut section);
     limits(options, &mut section);
     problems(options, schema, &mut section);
     section
+}
+
+fn pilot(options: &Options, section: &mut Section) {
+    if options.dry_run {
+        section.fact("dry run", "nothing is sent: mails end as suppressed");
+    }
+    if !options.redirect_to.is_empty() {
+        let to = options.redirect_to.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        section.fact("redirected", format!("all mail goes to {to}, and to nobody else"));
+    }
 }
 
 fn copies(options: &Options, section: &mut Section) {

@@ -154,6 +154,6 @@ mod tests {
         let check = |line: &str, expected: &[&str]| assert_eq!(broken(line, 16), expected, "{line}");
         check("  a    b", &["  a    b"]);
         check("", &[""]);
-        check("  one two three four", &["  one two", "      three four"]);
+        check("  a:   one two three", &["  a:   one two", "      three"]);
     }
 }
