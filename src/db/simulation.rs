@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use jiff::Timestamp;
-use rusqlite::{Connection, TransactionBehavior};
+use rusqlite::TransactionBehavior;
 use uuid::Uuid;
 
 use super::{
@@ -146,18 +146,6 @@ pub fn simulate(
         return Err(unknown().into());
     }
     let mut connection = open::open_for_rehearsing(path)?.ok_or_else(unknown)?;
-    simulate_on(&mut connection, store, tree, rules, supposed, actor, now)
-}
-
-fn simulate_on(
-    connection: &mut Connection,
-    store: &str,
-    tree: &WatchedTree,
-    rules: Rules<'_>,
-    supposed: Supposed,
-    actor: Option<Dn>,
-    now: Timestamp,
-) -> Result<Simulated, SimulationError> {
     let rehearsal = connection
         .transaction_with_behavior(TransactionBehavior::Immediate)
         .during("begin to suppose a change")?;
