@@ -44,3 +44,12 @@ CREATE TABLE outbox_request (
     outcome   TEXT CHECK (outcome IN ('done', 'delivered', 'gone'))
 ) STRICT;
 CREATE INDEX outbox_request_open ON outbox_request (store, seq) WHERE outcome IS NULL;
+
+-- Whose members this event brought, took or ended: the group's id. NULL: nobody's. Dispatch asks what happened
+-- to a group after the change set it decides about; only what waits was not asked yet.
+ALTER TABLE event ADD COLUMN members_of BLOB CHECK (members_of IS NULL OR length(members_of) = 16);
+UPDATE event SET members_of = unhex(replace(facts ->> '$.entry.id', '-', ''))
+    WHERE change_set IN (SELECT seq FROM change_set WHERE dispatched_at IS NULL)
+    AND facts ->> '$.entry.kind' = 'group'
+    AND facts ->> '$.change.change' IN ('member-added', 'member-removed', 'object-deleted');
+CREATE INDEX event_members_of ON event (members_of, change_set) WHERE members_of IS NOT NULL;

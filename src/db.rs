@@ -13,6 +13,7 @@ mod delivery;
 mod error;
 mod explanation;
 mod find;
+mod hindsight;
 mod ingest;
 mod mirror;
 mod notifications;

@@ -7,6 +7,7 @@
 pub mod decide;
 pub mod digest;
 pub mod explain;
+pub mod hindsight;
 pub mod notification;
 pub mod options;
 pub mod reason;

@@ -79,6 +79,10 @@ pub struct Marks {
     pub ignored: bool,
     /// A group that `public_group_filter` matches.
     pub public: bool,
+    /// `do_not_notify_filter` matches, asked of the attributes alone: by its groups no filter finds the entry
+    /// here. Of a group that is gone, nobody is told as its member.
+    #[serde(default)]
+    pub do_not_notify: bool,
 }
 
 /// An owner or manager with its rank; the better rank where before and after differ.

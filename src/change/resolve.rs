@@ -53,9 +53,14 @@ pub fn name_entry(schema: &Schema, entry: &KnownEntry) -> EntryRef {
     }
 }
 
-/// What the filters say of an entry.
+/// What the filters say of an entry, as far as its attributes tell: of an entry on its way out nobody knows the
+/// groups, so `memberOf` in `do_not_notify_filter` matches nothing here.
 pub fn marks(schema: &Schema, kind: EntryKind, attributes: &MirroredAttributes) -> Marks {
-    Marks { ignored: schema.is_ignored(attributes), public: schema.is_public(kind, attributes) }
+    Marks {
+        ignored: schema.is_ignored(attributes),
+        public: schema.is_public(kind, attributes),
+        do_not_notify: schema.do_not_notify(attributes),
+    }
 }
 
 /// [`name_entry`] with [`marks`].

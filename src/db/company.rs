@@ -24,7 +24,8 @@ use crate::{
 pub(super) const STORE: &str = "acme";
 pub(super) const BASE: &str = "dc=acme,dc=example";
 
-/// The file, and what works on it as a daemon would. Public are the groups whose department is "public".
+/// The file, and what works on it as a daemon would. Public are the groups whose department is "public";
+/// whose department is "quiet" is not to be notified.
 pub(super) struct State {
     dir: TempDir,
     pub db: Db,
@@ -55,6 +56,7 @@ impl State {
         let facts = db.begin_store(STORE.parse().unwrap(), "all".into()).await.unwrap();
         let mut settings = SchemaSettings::openldap();
         settings.public_group_filter = Some(Filter::parse("(department=public)").unwrap());
+        settings.do_not_notify_filter = Some(Filter::parse("(department=quiet)").unwrap());
         let schema = Arc::new(Schema::new(settings).unwrap());
         let options = Arc::new(options(ticked));
         let cap = options.group_expansion_limit + 1;

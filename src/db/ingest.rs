@@ -13,6 +13,7 @@ use super::{
     Db, DbError, StoreNo,
     baseline::{self, Names},
     error::During,
+    hindsight::members_of,
     mirror::{StoreMirror, outsiders::outside},
     open,
     rows::{json_at, micros, to_json},
@@ -632,9 +633,18 @@ impl Ingest<'_> {
         let seq = self.connection.last_insert_rowid();
         for event in &set.events {
             self.connection
-                .prepare_cached("INSERT INTO event (id, change_set, time, facts) VALUES (?1, ?2, ?3, ?4)")
+                .prepare_cached(
+                    "INSERT INTO event (id, change_set, time, facts, members_of) VALUES (?1, ?2, ?3, ?4, ?5)",
+                )
                 .and_then(|mut s| {
-                    s.execute(params![event.id.0.as_bytes(), seq, micros(event.time), to_json(event)])
+                    let members_of = members_of(event);
+                    s.execute(params![
+                        event.id.0.as_bytes(),
+                        seq,
+                        micros(event.time),
+                        to_json(event),
+                        members_of.as_ref().map(|group| group.0.as_bytes())
+                    ])
                 })
                 .during("store an event")?;
         }

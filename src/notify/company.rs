@@ -7,7 +7,10 @@ use std::{collections::BTreeMap, convert::Infallible, time::Duration};
 
 use uuid::Uuid;
 
-use super::options::{Copies, Options, Recipients};
+use super::{
+    hindsight::Hindsight,
+    options::{Copies, Options, Recipients},
+};
 use crate::{
     change::event::{
         Actor, AttributeChange, Cause, Change, ChangeEvent, ChangeSet, ChangeSetId, Direction, EventId,
@@ -31,6 +34,7 @@ pub(crate) struct Company {
     refs: BTreeMap<String, EntryRef>,
     links: BTreeMap<(Relation, String), Vec<String>>,
     marks: BTreeMap<String, Marks>,
+    later: Vec<ChangeSet>,
 }
 
 /// The first attribute that holds addresses, and the second.
@@ -97,7 +101,10 @@ impl Company {
                 ("expired", "") => profile.expires = jiff::Timestamp::from_second(BEGINNING).ok(),
                 ("ignored", "") => marks.ignored = true,
                 ("public", "") => marks.public = true,
-                ("do-not-notify", "") => profile.do_not_notify = true,
+                ("do-not-notify", "") => {
+                    profile.do_not_notify = true;
+                    marks.do_not_notify = true;
+                }
                 ("not-in-pilot", "") => profile.in_pilot = false,
                 ("gone", "") => is_here = false,
                 ("never-read", "") => {
@@ -147,6 +154,19 @@ impl Company {
     pub fn expire(&mut self, account: &str, expires: jiff::Timestamp) {
         let id = self.entry(account).id.unwrap();
         self.profiles.get_mut(&id).unwrap().expires = Some(expires);
+    }
+
+    /// With what happened after the change set 0, one change set for each `|`: the company is as it was left.
+    pub fn after(mut self, later: &str) -> Self {
+        let changes = later.split('|').map(str::trim).filter(|changes| !changes.is_empty());
+        self.later = changes.zip(1..).map(|(changes, number)| self.change_set(number, changes)).collect();
+        self
+    }
+
+    /// What happened to an entry after the change set 0.
+    pub fn happened_later(&self, entry: EntryId) -> Vec<Change> {
+        let events = self.later.iter().flat_map(|set| &set.events);
+        events.filter(|event| event.entry.id == Some(entry)).map(|event| event.change.clone()).collect()
     }
 
     /// As the mirror has it, whether or not the rules may write to it.
@@ -270,6 +290,15 @@ impl People for Company {
 
     fn mail(&self, attributes: &MirroredAttributes) -> Vec<String> {
         mail(attributes)
+    }
+}
+
+impl Hindsight for Company {
+    fn members_since(&self, group: EntryId, _: ChangeSetId) -> Result<Vec<Change>, Infallible> {
+        let mut changes = self.happened_later(group);
+        changes
+            .retain(|change| ["member-added", "member-removed", "object-deleted"].contains(&change.name()));
+        Ok(changes)
     }
 }
 

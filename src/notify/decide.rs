@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{
+    hindsight::Hindsight,
     notification::{Ground, Notification, Recipient, Role, Skipped, Via, WhyNot},
     options::Options,
     reason::Reason,
@@ -14,7 +15,7 @@ use crate::{
         event::{ChangeSet, ChangeSetId, EventId},
         resolve::{Identity, identity},
     },
-    directory::{entry::EntryRef, mail_address::MailAddress, mirror::People},
+    directory::{entry::EntryRef, mail_address::MailAddress},
 };
 
 /// Everything that was decided about one change set.
@@ -26,8 +27,9 @@ pub struct Decision {
     pub skipped: Vec<Skipped>,
 }
 
-/// Decides who is told of `set`, at the addresses that `people` knows now.
-pub fn decide<P: People>(set: &ChangeSet, options: &Options, people: &P) -> Result<Decision, P::Error> {
+/// Decides who is told of `set`, at the addresses that `people` knows now. The members of a group that changed
+/// are those it had after `set`, although more may have happened since.
+pub fn decide<P: Hindsight>(set: &ChangeSet, options: &Options, people: &P) -> Result<Decision, P::Error> {
     let Some(seen) = set.events.iter().map(|event| event.seen).max() else {
         return Ok(Decision { notifications: Vec::new(), skipped: Vec::new() });
     };

@@ -12,6 +12,7 @@ use jiff::Timestamp;
 
 use self::expand::Crowd;
 use super::{
+    hindsight::{Hindsight, Since},
     notification::{Via, WhyNot},
     options::Options,
     table::Tells,
@@ -24,7 +25,7 @@ use crate::{
     directory::{
         entry::{EntryId, EntryKind, EntryRef},
         mail_address::MailAddress,
-        mirror::{People, Profile},
+        mirror::Profile,
     },
 };
 
@@ -59,11 +60,13 @@ pub(super) struct Resolver<'a, P> {
     /// When the change set was seen: an account that had expired by then is not written to.
     seen: Timestamp,
     known: BTreeMap<EntryId, Rc<Resolved>>,
+    /// Changed groups, each for its members after the change set.
+    changed: BTreeMap<EntryId, Rc<Resolved>>,
 }
 
-impl<'a, P: People> Resolver<'a, P> {
+impl<'a, P: Hindsight> Resolver<'a, P> {
     pub fn new(people: &'a P, options: &'a Options, seen: Timestamp) -> Self {
-        Self { people, options, seen, known: BTreeMap::new() }
+        Self { people, options, seen, known: BTreeMap::new(), changed: BTreeMap::new() }
     }
 
     /// Those whom a rule tells of an event.
@@ -91,11 +94,14 @@ impl<'a, P: People> Resolver<'a, P> {
         entries.map(|entry| self.resolve(entry)).collect()
     }
 
-    /// The members of a group; those of one that is gone as they were, limited like those of any other.
+    /// The members of a changed group; those of a deleted one as they were, limited like those of any other.
     fn members(&mut self, event: &ChangeEvent) -> Result<Vec<Rc<Resolved>>, P::Error> {
         let Change::ObjectDeleted { last_members, last_member_count, .. } = &event.change else {
-            return Ok(vec![self.resolve(&event.entry)?]);
+            return Ok(vec![self.changed(event)?]);
         };
+        if event.marks.do_not_notify {
+            return Ok(vec![Rc::new(Resolved::untold(&event.entry, WhyNot::DoNotNotify))]);
+        }
         let limit = self.options.group_expansion_limit;
         if usize::try_from(*last_member_count).map_or(true, |count| count > limit) {
             return Ok(vec![Rc::new(Resolved::untold(&event.entry, WhyNot::OverLimit))]);
@@ -114,6 +120,40 @@ impl<'a, P: People> Resolver<'a, P> {
             resolved.push(Rc::new(Resolved::untold(&event.entry, WhyNot::NobodyToTell)));
         }
         Ok(resolved)
+    }
+
+    /// A changed group for its members after the change set, whatever has become of them and of it since.
+    fn changed(&mut self, event: &ChangeEvent) -> Result<Rc<Resolved>, P::Error> {
+        let Some(id) = event.entry.id else { return self.resolve(&event.entry) };
+        if let Some(changed) = self.changed.get(&id) {
+            return Ok(Rc::clone(changed));
+        }
+        let since = Since::of(self.people, id, event.change_set)?;
+        let changed = if since.nothing_happened() {
+            self.resolve(&event.entry)?
+        } else {
+            Rc::new(self.as_it_was(id, event, &since)?)
+        };
+        self.changed.insert(id, Rc::clone(&changed));
+        Ok(changed)
+    }
+
+    fn as_it_was(&self, id: EntryId, event: &ChangeEvent, since: &Since) -> Result<Resolved, P::Error> {
+        let profile = self.people.profile(id)?;
+        if profile.is_none() && !since.saw_the_end() {
+            return Ok(Resolved::untold(&event.entry, missing(&event.entry)));
+        }
+        let do_not_notify = profile.as_ref().map_or(event.marks.do_not_notify, |group| group.do_not_notify);
+        let group = profile.as_ref().map_or(&event.entry, |group| &group.entry);
+        if do_not_notify {
+            return Ok(Resolved::untold(group, WhyNot::DoNotNotify));
+        }
+        let direct = since.members_before(self.people, id, self.options.group_expansion_limit)?;
+        self.opened(id, group, direct, |why| match &profile {
+            Some(profile) => self.in_place_of_members(profile, why),
+            // Nobody reads at the address of a group that is gone.
+            None => Resolved::untold(group, why),
+        })
     }
 
     /// One person; a group stands for its people.
@@ -161,12 +201,23 @@ impl<'a, P: People> Resolver<'a, P> {
         if group.do_not_notify {
             return Ok(Resolved::untold(&group.entry, WhyNot::DoNotNotify));
         }
-        let Some(crowd) = self.expand(id)? else {
-            return Ok(self.in_place_of_members(group, WhyNot::OverLimit));
-        };
-        let mut resolved = self.crowd(crowd, &Via::Group(group.entry.clone()))?;
+        let direct = self.people.members(id, self.options.group_expansion_limit.saturating_add(1))?;
+        self.opened(id, &group.entry, Some(direct), |why| self.in_place_of_members(group, why))
+    }
+
+    /// The people of a group of these direct members, or what stands in their place. `None`: too many.
+    fn opened(
+        &self,
+        id: EntryId,
+        group: &EntryRef,
+        direct: Option<Vec<EntryRef>>,
+        in_place: impl Fn(WhyNot) -> Resolved,
+    ) -> Result<Resolved, P::Error> {
+        let crowd = direct.map(|direct| self.expand(id, direct)).transpose()?.flatten();
+        let Some(crowd) = crowd else { return Ok(in_place(WhyNot::OverLimit)) };
+        let mut resolved = self.crowd(crowd, &Via::Group(group.clone()))?;
         if resolved.told.is_empty() {
-            resolved.add(self.in_place_of_members(group, WhyNot::NobodyToTell));
+            resolved.add(in_place(WhyNot::NobodyToTell));
         }
         Ok(resolved)
     }

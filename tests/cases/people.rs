@@ -299,3 +299,42 @@ async fn m29_a_member_reads_of_no_other_member() {
     assert_eq!(to_members, 8, "{:#?}", scene.told());
     daemon.stop().await;
 }
+
+#[tokio::test]
+async fn the_members_of_a_changed_group_are_those_after_the_change_however_late_it_is_read() {
+    let scene = Scene::company().await.with("notify.object_modified", "true");
+    let daemon = scene.live().await;
+    let (warehouse, sales) = ("cn=warehouse,ou=groups", "cn=sales,ou=groups");
+    // Stopped for as long as it takes: it reads of the first change when the last is done.
+    daemon.signal("STOP");
+    scene.ldap.add_member(warehouse, "uid=wanjiru,ou=people").await;
+    scene.ldap.remove_member(warehouse, "uid=mei,ou=people").await;
+    scene.ldap.add_member(sales, "uid=wanjiru,ou=people").await;
+    scene.ldap.delete(sales).await;
+    daemon.signal("CONT");
+    scene
+        .assert_told(&[
+            // wanjiru came to the warehouse, when mei was still in it.
+            "mei: object_modified: A member was added to warehouse",
+            "oscar: object_modified: A member was added to warehouse",
+            "ravi: owner: Wanjiru Kamau was added to warehouse",
+            "wanjiru: added_members, object_modified: You were added to warehouse",
+            // mei went from the warehouse.
+            "mei: removed_members: You were removed from warehouse",
+            "oscar: object_modified: A member was removed from warehouse",
+            "ravi: owner: Mei Chen was removed from warehouse",
+            "wanjiru: object_modified: A member was removed from warehouse",
+            // wanjiru came to sales, of whose members the mirror knows nothing any more.
+            "aroha: object_modified: A member was added to sales",
+            "dmitri: object_modified: A member was added to sales",
+            "sofia: object_modified, owner: Wanjiru Kamau was added to sales",
+            "wanjiru: added_members, object_modified: You were added to sales",
+            // sales was deleted.
+            "aroha: object_modified, removed_members: The group sales, to which you belonged, was deleted",
+            "dmitri: object_modified, removed_members: The group sales, to which you belonged, was deleted",
+            "sofia: object_modified, owner, removed_members: The group sales was deleted",
+            "wanjiru: object_modified, removed_members: The group sales, to which you belonged, was deleted",
+        ])
+        .await;
+    daemon.stop().await;
+}

@@ -10,8 +10,17 @@ const ALL: usize = PEOPLE + GROUPS;
 /// The lines of a company of seven people, six groups and a container, the boxes that are ticked, and what
 /// happens.
 pub fn case() -> impl Strategy<Value = (String, String, String)> {
-    let changes = prop::collection::vec(change(), 1..6).prop_map(|changes| changes.join("; "));
-    (company(), ticked(), changes)
+    (company(), ticked(), changes())
+}
+
+fn changes() -> impl Strategy<Value = String> {
+    prop::collection::vec(change(), 1..6).prop_map(|changes| changes.join("; "))
+}
+
+/// What happens before anybody decides, change sets separated by `|`: often nothing.
+pub fn later() -> impl Strategy<Value = String> {
+    let some = prop::collection::vec(changes(), 1..4).prop_map(|sets| sets.join(" | "));
+    prop_oneof![2 => Just(String::new()), 3 => some]
 }
 
 fn name(number: usize) -> String {

@@ -158,8 +158,11 @@ impl Firm<'_> {
     fn members(&self) -> Vec<Outcome> {
         let group = &self.event.entry;
         let Change::ObjectDeleted { last_members, .. } = &self.event.change else {
-            return self.recipient(group);
+            return self.members_then(group);
         };
+        if self.event.marks.do_not_notify {
+            return vec![refused(group, WhyNot::DoNotNotify)];
+        }
         let over = vec![refused(group, WhyNot::OverLimit)];
         let limit = self.options.group_expansion_limit;
         if last_members.len() > limit {
@@ -178,18 +181,45 @@ impl Firm<'_> {
         members
     }
 
+    /// The people of the changed group after the change set: undone is what came later, last first.
+    fn members_then(&self, group: &EntryRef) -> Vec<Outcome> {
+        let mut members = match self.company.known(group) {
+            Some(_) => self.company.members_of(&group.name),
+            None => Vec::new(),
+        };
+        let mut is_known = self.company.known(group).is_some();
+        for change in self.company.happened_later(group.id.unwrap()).iter().rev() {
+            match change {
+                Change::MemberAdded { member } => members.retain(|known| known != member),
+                Change::MemberRemoved { member } if members.contains(member) => {}
+                Change::MemberRemoved { member } => members.push(member.clone()),
+                Change::ObjectDeleted { last_members, .. } => {
+                    members.clone_from(last_members);
+                    is_known = true;
+                }
+                _ => {}
+            }
+        }
+        if is_known { self.people_of(group, members) } else { vec![refused(group, WhyNot::Deleted)] }
+    }
+
     /// A person, or all people of a group.
     fn recipient(&self, entry: &EntryRef) -> Vec<Outcome> {
-        if entry.kind != Some(EntryKind::Group) {
+        if entry.kind != Some(EntryKind::Group) || self.company.known(entry).is_none() {
             return vec![self.person(entry, String::new())];
         }
-        let Some(group) = self.company.known(entry) else { return vec![self.person(entry, String::new())] };
-        if group.do_not_notify {
+        self.people_of(entry, self.company.members_of(&entry.name))
+    }
+
+    /// All people of a group of these direct members.
+    fn people_of(&self, entry: &EntryRef, direct: Vec<EntryRef>) -> Vec<Outcome> {
+        let group = self.company.known(entry);
+        if group.map_or(self.event.marks.do_not_notify, |group| group.do_not_notify) {
             return vec![refused(entry, WhyNot::DoNotNotify)];
         }
         let limit = self.options.group_expansion_limit;
-        let mut found = Found::default();
-        self.open(entry, &mut found);
+        let mut found = Found { groups: BTreeSet::from([entry.id.unwrap()]), ..Found::default() };
+        self.take(direct, &mut found);
         // The group itself is among those that were opened.
         let nested = found.groups.len() - 1;
         if found.most_direct_members > limit || found.people.len() > limit || nested > limit {
@@ -223,7 +253,10 @@ impl Firm<'_> {
             found.shut.push(group.clone());
             return;
         }
-        let members = self.company.members_of(&group.name);
+        self.take(self.company.members_of(&group.name), found);
+    }
+
+    fn take(&self, members: Vec<EntryRef>, found: &mut Found) {
         found.most_direct_members = found.most_direct_members.max(members.len());
         for member in members {
             if member.kind == Some(EntryKind::Group) {

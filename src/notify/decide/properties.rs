@@ -13,7 +13,10 @@ use crate::{
     change::event::{ChangeSet, EventId},
     directory::entry::EntryRef,
     notify::{
-        company::{Company, options, random::case},
+        company::{
+            Company, options,
+            random::{case, later},
+        },
         notification::{Notification, Role, Via},
         options::{Copies, Options},
         reason::Reason,
@@ -123,8 +126,9 @@ proptest! {
     #[test]
     fn whatever_happens_everybody_is_told_whom_the_table_names_and_nobody_else(
         (lines, ticked, changes) in case(),
+        later in later(),
     ) {
-        let company = Company::new(&lines);
+        let company = Company::new(&lines).after(&later);
         let options = options(&ticked);
         let set = company.change_set(0, &changes);
         let decision = decide(&set, &options, &company).unwrap();

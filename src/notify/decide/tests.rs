@@ -5,6 +5,7 @@ use crate::notify::company::{Company, options};
 
 mod groups;
 mod people;
+mod since;
 mod table;
 
 const COMPANY: &str = "

@@ -5,10 +5,8 @@ use std::collections::{BTreeSet, VecDeque};
 use super::{Resolver, WhyNot, missing};
 use crate::{
     change::resolve::{Identity, identity},
-    directory::{
-        entry::{EntryId, EntryKind, EntryRef},
-        mirror::People,
-    },
+    directory::entry::{EntryId, EntryKind, EntryRef},
+    notify::hindsight::Hindsight,
 };
 
 /// Who was found in a group, nearest first.
@@ -28,19 +26,20 @@ struct Opened {
     ahead: VecDeque<EntryId>,
 }
 
-impl<P: People> Resolver<'_, P> {
-    /// `None`: more than the limit, of direct members of a group, of people in all, or of groups within `group`.
-    pub(super) fn expand(&self, group: EntryId) -> Result<Option<Crowd>, P::Error> {
+impl<P: Hindsight> Resolver<'_, P> {
+    /// Everybody in a group of these direct members. `None`: more than the limit, of direct members of a group,
+    /// of people in all, or of groups within `group`.
+    pub(super) fn expand(&self, group: EntryId, direct: Vec<EntryRef>) -> Result<Option<Crowd>, P::Error> {
         let limit = self.options.group_expansion_limit;
         let beyond = limit.saturating_add(1);
         let mut opened = Opened {
             crowd: Crowd::default(),
             people: BTreeSet::new(),
             groups: BTreeSet::from([group]),
-            ahead: VecDeque::from([group]),
+            ahead: VecDeque::new(),
         };
-        while let Some(group) = opened.ahead.pop_front() {
-            let members = self.people.members(group, beyond)?;
+        let mut members = direct;
+        loop {
             if members.len() > limit {
                 return Ok(None);
             }
@@ -50,8 +49,9 @@ impl<P: People> Resolver<'_, P> {
             if opened.people.len() > limit || opened.groups.len() > beyond {
                 return Ok(None);
             }
+            let Some(group) = opened.ahead.pop_front() else { return Ok(Some(opened.crowd)) };
+            members = self.people.members(group, beyond)?;
         }
-        Ok(Some(opened.crowd))
     }
 
     fn take(&self, member: EntryRef, opened: &mut Opened) -> Result<(), P::Error> {

@@ -9,11 +9,14 @@ use crate::{
         event::{AttributeChange, Change, ChangeEvent},
         resolve::same,
     },
-    directory::mirror::{MirroredAttributes, People, Profile},
-    notify::notification::{Via, WhyNot},
+    directory::mirror::{MirroredAttributes, Profile},
+    notify::{
+        hindsight::Hindsight,
+        notification::{Via, WhyNot},
+    },
 };
 
-impl<P: People> Resolver<'_, P> {
+impl<P: Hindsight> Resolver<'_, P> {
     /// Whoever of `resolved` is the changed entry itself, once more, at the address that the event took away.
     pub(super) fn at_former_address(
         &self,
