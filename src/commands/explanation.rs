@@ -83,6 +83,9 @@ struct ToldLine<'a> {
     message: Option<Uuid>,
     message_id: Option<&'a str>,
     last_answer: Option<&'a str>,
+    /// Where the mail goes in place of `address`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    redirected_to: Option<&'a str>,
 }
 
 /// Somebody who is not.
@@ -140,17 +143,19 @@ impl<'a> ToldLine<'a> {
             message: None,
             message_id: None,
             last_answer: None,
+            redirected_to: None,
         };
         match explanation.fates.get(hearer.notification) {
             None => untouched,
             Some(Fate::InDigest { until }) => Self { state: "in-digest", until: Some(*until), ..untouched },
             Some(Fate::InMail(mail)) => Self {
-                state: mail.state.as_str(),
+                state: if mail.deleted.is_some() { "deleted" } else { mail.state.as_str() },
                 until: mail.due,
-                ended_at: mail.ended,
+                ended_at: mail.deleted.or(mail.ended),
                 message: Some(mail.id),
                 message_id: Some(&mail.message_id),
                 last_answer: mail.last_answer.as_deref(),
+                redirected_to: mail.redirected_to.as_deref(),
                 ..untouched
             },
         }
@@ -262,9 +267,10 @@ impl Text<'_> {
         let (told, fate) = match self.explanation.fates.get(hearer.notification) {
             None => ("would be told", String::new()),
             Some(Fate::InDigest { until }) => {
-                ("told", format!(": waits for its digest until {}", self.at(*until)))
+                let waits = "the digest or the cap of the hour holds the mail until";
+                ("to be told", format!(": {waits} {}", self.at(*until)))
             }
-            Some(Fate::InMail(mail)) => ("told", format!(": {}", self.fate(mail))),
+            Some(Fate::InMail(mail)) => (outcome(mail), format!(": {}", self.fate(mail))),
         };
         format!("  {told}: {}", visible(&format!("{who}{fate}")))
     }
@@ -279,7 +285,27 @@ impl Text<'_> {
             DeliveryState::Failed => format!("failed{}{answer}", at(mail.ended)),
             DeliveryState::Suppressed => format!("suppressed{}", at(mail.ended)),
         };
-        format!("{state}, message {}", mail.id)
+        let place = mail.redirected_to.as_deref().map(|to| format!(" to {to}")).unwrap_or_default();
+        match mail.deleted {
+            Some(deleted) => {
+                format!("the mail was deleted by hand {}, message {}", self.at(deleted), mail.id)
+            }
+            None => format!("{state}{place}, message {}", mail.id),
+        }
+    }
+}
+
+/// Whether the person themselves was told, by what became of the mail.
+fn outcome(mail: &MailFate) -> &'static str {
+    if mail.deleted.is_some() {
+        return "not told after all";
+    }
+    match (mail.state, &mail.redirected_to) {
+        (_, Some(_)) => "not told, for the mail is redirected",
+        (DeliveryState::Delivered, None) => "told",
+        (DeliveryState::Scheduled | DeliveryState::Deferred, None) => "to be told",
+        (DeliveryState::Failed, None) => "not reached",
+        (DeliveryState::Suppressed, None) => "not told, for this is a dry run",
     }
 }
 

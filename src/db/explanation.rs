@@ -104,6 +104,10 @@ pub struct MailFate {
     pub ended: Option<Timestamp>,
     /// What the server said last.
     pub last_answer: Option<String>,
+    /// Where it goes in place of the recipient: `redirect_to`. The first of several addresses.
+    pub redirected_to: Option<String>,
+    /// When somebody deleted it.
+    pub deleted: Option<Timestamp>,
 }
 
 /// The first hexadecimal digits of an id, at least [`IdPrefix::LEAST`].
@@ -281,7 +285,8 @@ fn told(connection: &Connection, change_set: i64, event: EventId) -> Result<Vec<
     connection
         .prepare(
             "SELECT notification.facts, notification.seq, notification.recipient_key, role,
-                    message.id, message.message_id, message.state, due_at, ended_at, last_answer
+                    message.id, message.message_id, message.state, due_at, ended_at, last_answer,
+                    iif(message.intended IS NULL, NULL, message.address), message.deleted_at
              FROM notification LEFT JOIN message ON message.seq = notification.message
              WHERE change_set = ?1 ORDER BY notification.seq",
         )
@@ -310,6 +315,8 @@ fn mail_at(row: &Row<'_>) -> rusqlite::Result<Option<MailFate>> {
         due: row.get::<_, Option<i64>>(7)?.map(timestamp),
         ended: row.get::<_, Option<i64>>(8)?.map(timestamp),
         last_answer: row.get(9)?,
+        redirected_to: row.get(10)?,
+        deleted: row.get::<_, Option<i64>>(11)?.map(timestamp),
     }))
 }
 

@@ -45,8 +45,8 @@ pub struct Candidate {
 }
 
 impl Reader {
-    /// The entry of `store` that `text` means: a DN, a mail address or an account name, in which case does not
-    /// count. What is no DN may take as long as reading all entries once.
+    /// The entry of `store` that `text` means: a DN, a mail address, an account name, or else a group's own name,
+    /// in which case does not count. What is no DN may take as long as reading all entries once.
     pub fn find(&self, store: &str, schema: &Schema, text: &str) -> Result<Found, DbError> {
         let look = self.connection.unchecked_transaction().during("begin to look for an entry")?;
         let store = known_store(&look, store)?;
@@ -67,6 +67,9 @@ impl Finder<'_> {
         let mut found = self.by_dn()?;
         if found.is_empty() {
             found = self.by_mail_or_account()?;
+        }
+        if found.is_empty() {
+            found = self.groups_by_name()?;
         }
         match found.as_slice() {
             [] => self.near().map(Found::Nobody),
@@ -96,6 +99,17 @@ impl Finder<'_> {
             if found.iter().all(|known| known.no != entry.no) && (has_address || has_account()) {
                 found.push(entry);
             }
+        }
+        Ok(found)
+    }
+
+    /// Few groups have an account name: the value of their RDN stands in for it.
+    fn groups_by_name(&self) -> Result<Vec<KnownEntry>, DbError> {
+        let text = self.text.to_lowercase();
+        let mut found = Vec::new();
+        for no in self.rows_with(Part::NameOrAttributes, self.text, u32::MAX)? {
+            let entry = self.mirror.by_no(no)?.filter(|entry| entry.kind == EntryKind::Group);
+            found.extend(entry.filter(|entry| entry.dn.rdn_value().to_lowercase() == text));
         }
         Ok(found)
     }

@@ -219,7 +219,7 @@ fn carry_out_one(
     let state = DeliveryState::parse(&state);
     let outcome = match wish {
         _ if deleted => RequestOutcome::Gone,
-        Wish::Retry if state == Some(DeliveryState::Delivered) => RequestOutcome::Delivered,
+        Wish::Retry | Wish::Delete if state == Some(DeliveryState::Delivered) => RequestOutcome::Delivered,
         Wish::Retry => {
             renew(connection, message, now)?;
             RequestOutcome::Done

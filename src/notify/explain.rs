@@ -157,7 +157,7 @@ fn kind_of(event: &ChangeEvent) -> &'static str {
 pub fn why_not(why: WhyNot) -> &'static str {
     match why {
         WhyNot::Deleted => "is no longer in the directory",
-        WhyNot::OutOfScope => "was never read: outside what dirherald may see",
+        WhyNot::OutOfScope => "was never read: there is no such entry, or dirherald may not see it",
         WhyNot::Disabled => "is disabled, and notify.notify_disabled_accounts is off",
         WhyNot::Expired => "has an account that has expired, and notify.notify_disabled_accounts is off",
         WhyNot::DoNotNotify => "is matched by schema.do_not_notify_filter",

@@ -237,7 +237,7 @@ async fn a_mail_that_has_not_left_says_what_it_waits_for() {
     .await;
     let events = site.events_json().await;
     let text = explained(&site, &events[0]).await;
-    assert_says(&text, &[": deferred until TIME (451 4.3.0 try later), message MAIL-TO-"]);
+    assert_says(&text, &["to be told: ", ": deferred until TIME (451 4.3.0 try later), message MAIL-TO-"]);
     daemon.stop().await;
 
     let site = site.with("notify.digest_window", r#""1h""#);
@@ -252,7 +252,10 @@ async fn a_mail_that_has_not_left_says_what_it_waits_for() {
     })
     .await;
     daemon.stop().await;
-    assert_says(&explained(&site, &event).await, &["told: Lena", ": waits for its digest until TIME\n"]);
+    assert_says(
+        &explained(&site, &event).await,
+        &["to be told: Lena", ": the digest or the cap of the hour holds the mail until TIME\n"],
+    );
     let (told, decided) = (&waiting["told"][0], waiting["decided_at"].as_str().expect("a time"));
     assert_eq!((&told["state"], &told["message"]), (&json!("in-digest"), &Value::Null));
     let time = |text: &str| text.parse::<jiff::Timestamp>().expect("a time");

@@ -277,7 +277,7 @@ fn quote(page: &Page, letter: &Letter) -> io::Result<()> {
 }
 
 fn explain(page: &Page, event: EventId, said: &str) -> io::Result<()> {
-    page.heading(&format!("Of the change {}, `dirherald explain {event}` says:", EXPLAINED + 1))?;
+    page.heading(&format!("`dirherald explain {event}` says of change {}:", EXPLAINED + 1))?;
     page.say("")?;
     page.quote(said.trim_end())
 }

@@ -23,7 +23,9 @@ const STEPS: usize = 100;
 #[derive(Debug, thiserror::Error)]
 pub enum RequestError {
     /// A mail server took it; sending it again would tell the reader twice.
-    #[error("the mail {id} was delivered already: a mail that the server has taken is not sent again")]
+    #[error(
+        "the mail {id} was delivered already: what the mail server has taken is neither sent again nor called back"
+    )]
     Delivered {
         /// Of the message.
         id: Uuid,

@@ -124,6 +124,8 @@ async fn what_became_of_the_mail() {
         due: Some(until),
         ended: None,
         last_answer: None,
+        redirected_to: None,
+        deleted: None,
     };
     assert_eq!(fate(&state), Fate::InMail(mail.clone()));
 

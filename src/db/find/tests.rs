@@ -67,13 +67,19 @@ async fn what_means_several_is_never_guessed() {
 
 #[tokio::test]
 async fn what_means_nobody_brings_what_is_near() {
-    check("ops", "nobody; near: ops eve").await;
+    check("op", "nobody; near: ops ada ben cem dora erik eve frida gus").await;
     check("jörg", "nobody; near: erik").await;
     check("%", "nobody; near: ").await;
     check("ö", "nobody; near: erik").await;
     check("", "nobody; near: ").await;
     check("   ", "nobody; near: ").await;
     check("\"", "nobody; near: ").await;
+}
+
+#[tokio::test]
+async fn a_group_is_known_by_its_own_name_where_nobody_else_is() {
+    check("ops", "ops").await;
+    check("OPS", "ops").await;
 }
 
 #[tokio::test]
