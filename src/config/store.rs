@@ -106,6 +106,13 @@ impl StoreReader<'_> {
             SchemaError::Sensitive { key, attribute } => {
                 (key, format!("names {attribute}, which holds secrets and is never read: take it out"))
             }
+            SchemaError::WatchedMembers { attribute } => (
+                &"watched_attributes",
+                format!(
+                    "names {attribute}, whose values are the members of a group: who comes and goes is told anyway, \
+                     and to no other member by name; take it out"
+                ),
+            ),
             SchemaError::MemberOf { key } => (
                 key,
                 "names memberOf, and no server reports when that changes: it can be asked for in \
@@ -201,5 +208,5 @@ impl StoreReader<'_> {
 /// Without what differs from an address before it in case only: nobody gets a mail twice.
 fn distinct(addresses: Vec<MailAddress>) -> Vec<MailAddress> {
     let mut known = BTreeSet::new();
-    addresses.into_iter().filter(|address| known.insert(address.as_str().to_lowercase())).collect()
+    addresses.into_iter().filter(|address| known.insert(address.key())).collect()
 }

@@ -39,7 +39,7 @@ pub struct Dispatched {
 
 /// The key under which mail to one address keeps its order.
 pub(super) fn recipient_key(address: &MailAddress) -> String {
-    address.as_str().to_lowercase()
+    address.key()
 }
 
 pub(super) fn role_word(role: Role) -> &'static str {

@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, path::Path};
 
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 use uuid::Uuid;
 
 use super::{
@@ -114,7 +114,10 @@ impl Requests {
             .during("store a request")?;
         let request = RequestNo(transaction.last_insert_rowid());
         if self.lock.is_some() {
-            carry_out_one(&transaction, request.0, message, wish, now)?;
+            // What a daemon that has ended was asked for before comes first.
+            for (request, wish) in open_requests_for(&transaction, message)? {
+                carry_out_one(&transaction, request, message, wish, now)?;
+            }
         }
         transaction.commit().during("commit a request")?;
         Ok(Some(request))
@@ -196,13 +199,28 @@ fn open_requests(connection: &Connection, store: StoreNo) -> Result<Vec<(i64, i6
         )
         .and_then(|mut s| {
             s.query_map(params![store.0, REQUESTS_AT_ONCE], |row| {
-                let word: String = row.get(2)?;
-                let wish = Wish::ALL.into_iter().find(|wish| wish.as_str() == word);
-                Ok((row.get(0)?, row.get(1)?, wish.ok_or_else(|| unreadable(2, "unknown wish"))?))
+                Ok((row.get(0)?, row.get(1)?, wish_at(row, 2)?))
             })?
             .collect()
         })
         .during("read requests")
+}
+
+/// Oldest first.
+fn open_requests_for(connection: &Connection, message: i64) -> Result<Vec<(i64, Wish)>, DbError> {
+    connection
+        .prepare_cached(
+            "SELECT seq, wish FROM outbox_request
+             WHERE store = (SELECT store FROM message WHERE seq = ?1) AND outcome IS NULL AND message = ?1
+             ORDER BY seq",
+        )
+        .and_then(|mut s| s.query_map([message], |row| Ok((row.get(0)?, wish_at(row, 1)?)))?.collect())
+        .during("read the requests for a message")
+}
+
+fn wish_at(row: &Row<'_>, column: usize) -> rusqlite::Result<Wish> {
+    let word: String = row.get(column)?;
+    Wish::ALL.into_iter().find(|wish| wish.as_str() == word).ok_or_else(|| unreadable(column, "unknown wish"))
 }
 
 fn carry_out_one(
@@ -263,4 +281,34 @@ fn delete(connection: &Connection, message: i64, now: Timestamp) -> Result<(), D
         .and_then(|mut s| s.execute(params![message, micros(now)]))
         .during("delete a message")
         .map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::db::company::State;
+
+    /// Somebody was added to a group, and the mail waits.
+    async fn one_mail() -> (State, Uuid) {
+        let mut state = State::new("user anna\nuser bert\ngroup sales member=anna", "added_members").await;
+        state.modify("sales", "member+bert").await;
+        state.dispatch().await;
+        state.compose(std::time::Duration::ZERO, state.now()).await;
+        (state, Uuid::from_u128(1))
+    }
+
+    #[tokio::test]
+    async fn what_a_daemon_left_undone_is_done_before_what_is_asked_without_it() {
+        let (state, id) = one_mail().await;
+        let daemon = RunLock::take(&state.path()).unwrap();
+        let mut beside = Requests::open(&state.path()).unwrap().unwrap();
+        let deletion = beside.ask(id, Wish::Delete, state.now()).unwrap().unwrap();
+        assert_eq!(beside.outcome(deletion).unwrap(), None);
+        drop((beside, daemon));
+
+        let mut alone = Requests::open(&state.path()).unwrap().unwrap();
+        let retry = alone.ask(id, Wish::Retry, state.now()).unwrap().unwrap();
+        assert_eq!(alone.outcome(deletion).unwrap(), Some(RequestOutcome::Done));
+        assert_eq!(alone.outcome(retry).unwrap(), Some(RequestOutcome::Gone));
+    }
 }

@@ -153,6 +153,12 @@ pub enum SchemaError {
         /// What stands there.
         attribute: AttributeName,
     },
+    /// Its values are members, and no member may read of another.
+    #[error("watched_attributes names {attribute}, whose values are the members of a group")]
+    WatchedMembers {
+        /// The attribute.
+        attribute: AttributeName,
+    },
     /// A filter on what the server shows asks for memberOf, which no server reports when it changes.
     #[error("{key} names memberOf, which no server reports when it changes")]
     MemberOf {
@@ -208,11 +214,20 @@ impl SchemaSettings {
                 return Err(SchemaError::NotAName { key, attribute: attribute.clone() });
             }
         }
+        if let Some(attribute) = self.watched.iter().find(|name| self.holds_members(name)) {
+            return Err(SchemaError::WatchedMembers { attribute: attribute.clone() });
+        }
         let stale = self
             .filters_on_what_is_read()
             .into_iter()
             .find(|(_, filter)| filter.as_ref().is_some_and(Filter::reads_groups));
         stale.map_or(Ok(()), |(key, _)| Err(SchemaError::MemberOf { key }))
+    }
+
+    /// With whatever options (RFC 4512, section 2.5).
+    fn holds_members(&self, name: &AttributeName) -> bool {
+        let base = |name: &AttributeName| name.as_str().split(';').next().map(str::to_owned);
+        self.members.iter().any(|members| base(members) == base(name))
     }
 
     /// What these say is settled when an entry is read, so what changes without a reading is nothing for them.

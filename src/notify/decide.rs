@@ -165,7 +165,7 @@ impl Draft {
     /// Where the notification to this address is, as it stands or new.
     fn notification(&mut self, address: &MailAddress, recipient: impl FnOnce() -> Recipient) -> usize {
         let notifications = &mut self.decision.notifications;
-        *self.by_address.entry(address.as_str().to_lowercase()).or_insert_with(|| {
+        *self.by_address.entry(address.key()).or_insert_with(|| {
             notifications.push(Notification {
                 change_set: self.change_set,
                 recipient: recipient(),

@@ -159,7 +159,7 @@ impl Recipient {
     /// Two recipients with one key are one: the address without regard to case, and the role, because a
     /// copy has other headers than a mail of one's own.
     pub fn key(&self) -> (String, Role) {
-        (self.address.as_str().to_lowercase(), self.role)
+        (self.address.key(), self.role)
     }
 }
 

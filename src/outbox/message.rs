@@ -198,7 +198,9 @@ pub(super) fn wire_address(address: &MailAddress) -> Result<Address, lettre::add
     if local.chars().chain(domain.chars()).any(char::is_control) {
         return Err(lettre::address::AddressError::InvalidInput);
     }
-    Address::new(local, ascii_domain(domain))
+    // What is checked once is not checked again by other rules: the mail crate refuses combining characters,
+    // symbols and quoted letters beyond ASCII, and with one such address in To nobody would get a copy.
+    Ok(Address::new_dangerous(local, ascii_domain(domain)))
 }
 
 fn split_address(address: &str) -> (&str, &str) {

@@ -149,6 +149,20 @@ fn member_of_is_asked_for_only_where_the_groups_can_be_looked_at() {
 }
 
 #[test]
+fn m29_members_are_no_watched_attribute_whose_values_everybody_reads() {
+    for (written, named) in
+        [("memberUid", "memberuid"), ("MEMBER;x-all", "member;x-all"), ("uniqueMember", "uniquemember")]
+    {
+        let sentence = format!(
+            "schema.watched_attributes: names {named}, whose values are the members of a group: who comes and goes \
+             is told anyway, and to no other member by name; take it out"
+        );
+        check(&format!("schema.watched_attributes = ['title', '{written}']"), &[&sentence]);
+    }
+    check("schema.watched_attributes = ['title', 'manager']", &[]);
+}
+
+#[test]
 fn filters_that_cannot_be_evaluated_are_refused() {
     for key in [
         "schema.public_group_filter",

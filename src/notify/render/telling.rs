@@ -138,7 +138,9 @@ fn subject<'a>(
     ties: &BTreeSet<Tie>,
 ) -> Subject<'a> {
     let Some(subject) = shown.event.change.subject() else { return Subject::Named };
-    if let Some(reader) = reader.filter(|reader| is_same(subject, Some(reader))) {
+    // Who has the reader's address now, and is told for another reason, has not come or gone.
+    let is_told_as_reader = shown.grounds.iter().any(|ground| is_own(ground, reader));
+    if let Some(reader) = reader.filter(|reader| is_told_as_reader && is_same(subject, Some(reader))) {
         // A group that reads is read by its members.
         let is_group = reader.kind == Some(EntryKind::Group);
         return if is_group { Subject::Through(reader) } else { Subject::Reader };

@@ -210,7 +210,7 @@ fn drop_indirect(sentences: &mut Sentences) {
 /// Whether the mail goes to an address that was the reader's until one of these changes.
 fn is_former(address: &MailAddress, shown: &[Shown<'_>], reader: Option<&EntryRef>) -> bool {
     let among = |values: &[String]| {
-        values.iter().any(|value| value.trim().to_lowercase() == address.as_str().to_lowercase())
+        values.iter().any(|value| value.parse::<MailAddress>().is_ok_and(|value| value.same_as(address)))
     };
     let own = shown.iter().map(|shown| shown.event).filter(|event| is_same(&event.entry, reader));
     let mut last = own.filter_map(|event| match &event.change {

@@ -284,7 +284,7 @@ proptest! {
     #[test]
     fn m16_any_local_part_is_an_address_or_an_error(local in "[^@]{0,20}|(.|\r|\n){0,10}") {
         let Ok(address) = format!("{local}@acme.example").parse::<MailAddress>() else { return Ok(()) };
-        let Ok(wire) = wire_address(&address) else { return Ok(()) };
+        let wire = wire_address(&address).expect("a checked address can be written to");
         let wire: &str = wire.as_ref();
         prop_assert!(!wire.chars().any(char::is_control), "{wire:?}");
     }
@@ -298,6 +298,18 @@ proptest! {
         let read = |body: Option<std::borrow::Cow<'_, str>>| body.unwrap().replace("\r\n", "\n");
         prop_assert_eq!(read(mail.body_text(0)), text);
         prop_assert_eq!(read(mail.body_html(0)), html);
+    }
+}
+
+#[test]
+fn m08_what_is_an_address_to_us_is_one_on_the_wire() {
+    for text in ["jose\u{301}@acme.example", "¡olé!@acme.example", "\"é..\"@acme.example", "😀@acme.example"]
+    {
+        let draft = Draft { to: vec![mailbox("", text)], ..draft() };
+        let bytes = draft.bytes();
+        let to = format!("\r\nTo: {text}\r\n");
+        assert!(String::from_utf8_lossy(&bytes).contains(&to), "{}", String::from_utf8_lossy(&bytes));
+        assert_eq!(wire_address(&text.parse().unwrap()).unwrap().to_string(), text);
     }
 }
 

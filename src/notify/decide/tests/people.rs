@@ -219,3 +219,13 @@ fn m09_disabled_and_deleted_people_are_not_written_to() {
     );
     check("added_members disabled-too", "member-added finance eve", &["eve: added_members"]);
 }
+
+#[test]
+fn m05_an_address_is_one_recipient_in_whatever_case_it_is_written() {
+    let company = Company::new(
+        "user anna mail=ΝΙΚΟΣ@acme.example\nuser bert mail=νικοσ@acme.example\ngroup sales owners=anna,bert",
+    );
+    let set = company.change_set(0, "object-created sales");
+    let decision = decide(&set, &options("owner"), &company).unwrap();
+    assert_eq!(shown(&set, &decision), ["ΝΙΚΟΣ: owner, owner"]);
+}

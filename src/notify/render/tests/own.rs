@@ -188,3 +188,13 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn m29_who_took_over_an_address_is_not_taken_for_who_had_it() {
+    let company = Company::new(COMPANY);
+    let changes = ["mail-changed dora bert@acme.example", "member-added finance dora"];
+    let (_, notices) = notices(&company, "bert", "object_modified", &changes);
+    let text = Page::of(&content(&notices)).unwrap().write().unwrap().text;
+    assert!(text.contains("A member was added to Finance"), "{text}");
+    assert!(!text.contains("ou were added"), "{text}");
+}

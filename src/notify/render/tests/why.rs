@@ -228,6 +228,13 @@ fn an_address_that_was_the_readers() {
         &[own, "It comes to dora@acme.example as well, because that was your address until this change."],
     );
     check("dora.evans", "object_modified", &change, &[own]);
+    // However the directory writes it.
+    check(
+        "dora",
+        "object_modified",
+        &["mail-changed dora \"dora\"@acme.example"],
+        &[own, "It comes to dora@acme.example as well, because that was your address until this change."],
+    );
     // Somebody else's address of that kind is nothing to the manager.
     check("carla", "manager", &["mail-changed bert carla@acme.example"], &["you manage Bert Cole."]);
 }
