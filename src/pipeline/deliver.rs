@@ -82,9 +82,10 @@ impl Delivery {
             if stock.retried > 0 {
                 self.health = self.health.asked(clock::now());
             }
+            // At once, even where more is to be done: what was deleted must not be sent if that fails.
+            self.requests_waiting = stock.requests_waiting;
+            self.heads = stock.heads;
             if !stock.unfinished {
-                self.requests_waiting = stock.requests_waiting;
-                self.heads = stock.heads;
                 return;
             }
         }
