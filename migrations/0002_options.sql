@@ -53,3 +53,11 @@ UPDATE event SET members_of = unhex(replace(facts ->> '$.entry.id', '-', ''))
     AND facts ->> '$.entry.kind' = 'group'
     AND facts ->> '$.change.change' IN ('member-added', 'member-removed', 'object-deleted');
 CREATE INDEX event_members_of ON event (members_of, change_set) WHERE members_of IS NOT NULL;
+
+-- Names that entries bore until a refresh gave them others. A value that it shows by such a name meant them.
+CREATE TABLE former_name (
+    store  INTEGER NOT NULL REFERENCES store (no),
+    key    INTEGER NOT NULL,
+    entry  INTEGER NOT NULL,
+    PRIMARY KEY (store, key)
+) STRICT, WITHOUT ROWID;

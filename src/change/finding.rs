@@ -247,6 +247,14 @@ impl Finding {
         }
     }
 
+    /// Whether it names the entry as it was, because there is nothing to see of it afterwards.
+    pub fn is_an_end(&self) -> bool {
+        match &self.found {
+            Found::Left | Found::Deleted(_) => true,
+            Found::Created | Found::Changed { .. } | Found::Entered => false,
+        }
+    }
+
     /// Whether the end of the entry is an event, and not only what others lost by it.
     pub fn is_told_as_deleted(&self, last: &LastFacts) -> bool {
         last.scope == Scope::Inside && self.entry.kind != Some(EntryKind::Container)

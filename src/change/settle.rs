@@ -1,6 +1,7 @@
 //! From findings to events: every name means somebody, or is known to mean nobody.
 
 mod combine;
+mod moves;
 mod questions;
 mod turns;
 
@@ -12,6 +13,7 @@ use uuid::Uuid;
 pub use self::questions::{Asking, unresolved};
 use self::{
     combine::combine,
+    moves::Moves,
     turns::{Place, Turns, Values},
 };
 use super::{
@@ -47,16 +49,16 @@ pub fn settle<M: Mirror>(
     combine(&mut findings, schema, mirror)?;
     let turns =
         findings.iter().map(|finding| Turns::of(finding, schema, mirror)).collect::<Result<Vec<_>, _>>()?;
-    let mut of_holder: BTreeMap<EntryNo, Vec<&Turns<'_>>> = BTreeMap::new();
+    let moves = Moves::of(&findings);
+    let mut later: Later<'_> = BTreeMap::new();
     for turns in turns.iter().rev() {
-        of_holder.entry(turns.finding.no).or_default().push(turns);
+        later.entry(turns.finding.no).or_default().push(turns);
     }
     let mut sets = Vec::new();
-    for turns in &turns {
-        let later = of_holder.entry(turns.finding.no).or_default();
-        later.pop();
-        let facts =
-            Facts { schema, mirror, finding: turns.finding, turns, later, seen, set: ChangeSetId(new_id()) };
+    for (at, turns) in turns.iter().enumerate() {
+        later.entry(turns.finding.no).or_default().pop();
+        let (finding, later, moves, set) = (turns.finding, &later, &moves, ChangeSetId(new_id()));
+        let facts = Facts { schema, mirror, at, finding, turns, later, moves, seen, set };
         let mut events = Vec::new();
         facts.tell(&mut |told| events.push(facts.event(told, EventId(new_id()))))?;
         if !events.is_empty() {
@@ -77,13 +79,27 @@ struct Told {
     marks: Marks,
 }
 
+/// What was found of each entry after a certain finding, last first.
+type Later<'a> = BTreeMap<EntryNo, Vec<&'a Turns<'a>>>;
+
+/// Who had a link to a deleted entry, as it was then.
+struct Holder {
+    entry: EntryRef,
+    kind: EntryKind,
+    scope: Scope,
+    marks: Marks,
+}
+
 struct Facts<'a, M> {
     schema: &'a Schema,
     mirror: &'a M,
+    /// Which of the findings it is.
+    at: usize,
     finding: &'a Finding,
     turns: &'a Turns<'a>,
-    /// What else was found of the same entry after this, last first.
-    later: &'a [&'a Turns<'a>],
+    /// What was found after this.
+    later: &'a Later<'a>,
+    moves: &'a Moves,
     seen: Timestamp,
     set: ChangeSetId,
 }
@@ -149,7 +165,7 @@ impl<M: Mirror> Facts<'_, M> {
             for no in nos {
                 let Some(known) = self.mirror.by_no(*no)? else { continue };
                 if known.scope == scope && known.kind != EntryKind::Container {
-                    tell(self.as_it_is(&known, change.clone(), Cause::Directory, actor)?);
+                    tell(self.as_it_is(&known, change.clone(), actor)?);
                 }
             }
         }
@@ -157,18 +173,12 @@ impl<M: Mirror> Facts<'_, M> {
     }
 
     /// An event on another entry than the finding's own.
-    fn as_it_is(
-        &self,
-        known: &KnownEntry,
-        change: Change,
-        cause: Cause,
-        actor: &Actor,
-    ) -> Result<Told, M::Error> {
+    fn as_it_is(&self, known: &KnownEntry, change: Change, actor: &Actor) -> Result<Told, M::Error> {
         let (entry, marks) = mark_entry(self.schema, known);
         Ok(Told {
             entry,
             change,
-            cause,
+            cause: Cause::Directory,
             owners: self.ranked(known.no, known.kind, Relation::Owner)?,
             managers: self.ranked(known.no, known.kind, Relation::Manager)?,
             actor: actor.clone(),
@@ -206,7 +216,7 @@ impl<M: Mirror> Facts<'_, M> {
     fn tell_deleted(&self, last: &LastFacts, actor: &Actor, tell: Tell<'_>) -> Result<(), M::Error> {
         let mut losers = Vec::new();
         for losing in &last.losing {
-            if let Some(holder) = self.mirror.by_no(losing.holder)? {
+            if let Some(holder) = self.holder(losing.holder)? {
                 losers.push((losing, holder));
             }
         }
@@ -228,13 +238,13 @@ impl<M: Mirror> Facts<'_, M> {
     fn end_of(
         &self,
         last: &LastFacts,
-        losers: &[(&Losing, KnownEntry)],
+        losers: &[(&Losing, Holder)],
         actor: &Actor,
     ) -> Result<Told, M::Error> {
         let last_groups = losers
             .iter()
             .filter(|(losing, _)| losing.relation == Relation::Member)
-            .map(|(_, holder)| name_entry(self.schema, holder))
+            .map(|(_, holder)| holder.entry.clone())
             .collect();
         let last_members =
             last.members.iter().map(|member| self.found_since(member)).collect::<Result<_, _>>()?;
@@ -264,17 +274,49 @@ impl<M: Mirror> Facts<'_, M> {
             .collect()
     }
 
-    fn consequence(&self, losing: &Losing, holder: &KnownEntry, actor: &Actor) -> Result<Told, M::Error> {
+    /// `None`: nothing is told of it. A refresh does not say whether a group lost somebody before or after it
+    /// came or left or was deleted, so it says nothing of that; live, the holder is as it was then.
+    fn holder(&self, no: EntryNo) -> Result<Option<Holder>, M::Error> {
+        let now = self.mirror.by_no(no)?;
+        let end = match self.finding.order {
+            Order::Arbitrary if now.is_none() || self.moves.in_a_refresh(no) => return Ok(None),
+            Order::Arbitrary => None,
+            Order::OfTheChanges => self.later_of(no).iter().rev().find(|later| later.finding.is_an_end()),
+        };
+        let (entry, marks) = match (end, &now) {
+            (Some(end), _) => (end.finding.entry.clone(), end.finding.marks),
+            (None, Some(known)) => mark_entry(self.schema, known),
+            (None, None) => return Ok(None),
+        };
+        let then = self.moves.scope_then(no, self.at);
+        let scope = then.or(now.map(|known| known.scope)).unwrap_or_default();
+        Ok(entry.kind.map(|kind| Holder { entry, kind, scope, marks }))
+    }
+
+    fn consequence(&self, losing: &Losing, holder: &Holder, actor: &Actor) -> Result<Told, M::Error> {
         let gone = self.finding.entry.clone();
         let went = RankedRef { entry: gone.clone(), rank: losing.rank };
-        let change = link_change(losing.relation, losing.rank, Direction::Removed, gone);
-        let mut told = self.as_it_is(holder, change, Cause::Consequence, actor)?;
+        let mut owners = self.ranked_then(losing.holder, holder.kind, Relation::Owner)?;
+        let mut managers = self.ranked_then(losing.holder, holder.kind, Relation::Manager)?;
         match losing.relation {
             Relation::Member => {}
-            Relation::Owner => add_ranked(&mut told.owners, went),
-            Relation::Manager => add_ranked(&mut told.managers, went),
+            Relation::Owner => add_ranked(&mut owners, went),
+            Relation::Manager => add_ranked(&mut managers, went),
         }
-        Ok(told)
+        Ok(Told {
+            entry: holder.entry.clone(),
+            change: link_change(losing.relation, losing.rank, Direction::Removed, gone),
+            cause: Cause::Consequence,
+            owners,
+            managers,
+            actor: actor.clone(),
+            marks: holder.marks,
+        })
+    }
+
+    /// What was found of an entry after this finding, last first.
+    fn later_of(&self, no: EntryNo) -> &[&Turns<'_>] {
+        self.later.get(&no).map_or(&[], Vec::as_slice)
     }
 
     /// Ids decide: who came by one name and went by another, or is still there by a third, did neither.
@@ -302,7 +344,7 @@ impl<M: Mirror> Facts<'_, M> {
         let Some(mut values) = self.values_now(place)? else {
             return Ok(self.turns.alone(&place));
         };
-        for later in self.later {
+        for later in self.later_of(self.finding.no) {
             later.undo(&place, &mut values);
         }
         let after = !values.is_empty();
@@ -329,7 +371,7 @@ impl<M: Mirror> Facts<'_, M> {
     /// Of a name that means nobody: the values known by these findings that are still there.
     fn nameless_values_now(&self, place: Place) -> Result<Values, M::Error> {
         let mut values = Values::new();
-        for turns in self.later.iter().copied().chain([self.turns]) {
+        for turns in self.later_of(self.finding.no).iter().copied().chain([self.turns]) {
             for (role, key) in turns.came.get(&place).into_iter().flatten() {
                 if self.mirror.link(self.finding.no, *role, *key)?.is_some() {
                     values.insert((*role, *key));
@@ -355,8 +397,9 @@ impl<M: Mirror> Facts<'_, M> {
 
     /// What all events on the finding's own entry share: its owners and managers before ∪ after.
     fn around(&self, actor: Actor) -> Result<Around<'_>, M::Error> {
-        let mut owners = self.ranked_after(Relation::Owner)?;
-        let mut managers = self.ranked_after(Relation::Manager)?;
+        let (no, kind) = (self.finding.no, self.finding.entry.kind.unwrap_or(EntryKind::Container));
+        let mut owners = self.ranked_then(no, kind, Relation::Owner)?;
+        let mut managers = self.ranked_then(no, kind, Relation::Manager)?;
         for went in &self.finding.went {
             let was = RankedRef { entry: went.was.clone(), rank: went.rank };
             match went.relation {
@@ -368,14 +411,18 @@ impl<M: Mirror> Facts<'_, M> {
         Ok(Around { entry: &self.finding.entry, owners, managers, actor, marks: self.finding.marks })
     }
 
-    /// The entry's owners or managers when this finding was made: as they are now, or were at its end, without
+    /// An entry's owners or managers when this finding was made: as they are now, or were at its end, without
     /// what was found of it since.
-    fn ranked_after(&self, relation: Relation) -> Result<Vec<RankedRef>, M::Error> {
-        let kind = self.finding.entry.kind.unwrap_or(EntryKind::Container);
-        let mut people = self.ranked(self.finding.no, kind, relation)?;
-        for later in self.later {
+    fn ranked_then(
+        &self,
+        no: EntryNo,
+        kind: EntryKind,
+        relation: Relation,
+    ) -> Result<Vec<RankedRef>, M::Error> {
+        let mut people = self.ranked(no, kind, relation)?;
+        for later in self.later_of(no) {
             if let Found::Deleted(last) = &later.finding.found {
-                people = last.of(relation).to_vec();
+                people = self.found_since_with_rank(last.of(relation))?;
             }
             if later.finding.order == Order::OfTheChanges {
                 let came = later.arrivals.iter().filter(|(came, _)| came.relation == relation);

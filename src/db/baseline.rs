@@ -83,6 +83,9 @@ pub(super) fn begin(connection: &Connection, store: StoreNo) -> Result<(), DbErr
     connection.execute("DELETE FROM stray WHERE store = ?1", [store.0]).during("empty a store's names")?;
     connection.execute("DELETE FROM finding WHERE store = ?1", [store.0]).during("empty findings")?;
     connection
+        .execute("DELETE FROM former_name WHERE store = ?1", [store.0])
+        .during("empty a store's former names")?;
+    connection
         .execute("UPDATE store SET baseline = 'reading', entries = 0 WHERE no = ?1", [store.0])
         .during("begin a baseline")?;
     Ok(())

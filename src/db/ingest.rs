@@ -226,7 +226,8 @@ impl Db {
             .await
     }
 
-    /// Tells what waited for `looked_up` and `below`. What is unresolved after that is told by its name alone.
+    /// Tells what waited for `looked_up` and `below`. What is unresolved after that is told by its name alone,
+    /// but for what was read `below`: the names in it are asked for first, and answered to this once more.
     pub async fn settle(
         &self,
         context: Arc<StoreContext>,
@@ -238,17 +239,9 @@ impl Db {
             .call(Priority::Ingest, move |connection| {
                 let transaction = connection.transaction().during("begin to settle")?;
                 let ingest = Ingest { connection: &transaction, context: &context, now };
-                ingest.learn(looked_up)?;
-                for read in below {
-                    ingest.take_in_below(read)?;
-                }
-                // What a refresh has found so far waits for its end, whatever was asked before it began.
-                let change_sets = match context.refresh().stage {
-                    Stage::Over => ingest.settle_waiting()?,
-                    Stage::UnderWay => 0,
-                };
+                let settled = ingest.settle(looked_up, below)?;
                 transaction.commit().during("commit what was settled")?;
-                Ok(Ingested { change_sets, ..Ingested::default() })
+                Ok(settled)
             })
             .await
     }
@@ -354,7 +347,7 @@ impl Ingest<'_> {
         if phase == Phase::RefreshEnds || phase == Phase::Live {
             let waiting = self.findings()?;
             ingested.unresolved = self.unresolved(&waiting)?;
-            ingested.unread = unread(&waiting);
+            ingested.unread = self.unread(&waiting)?;
             if ingested.unresolved.is_empty() && ingested.unread.is_empty() && !waiting.is_empty() {
                 ingested.change_sets += self.settle_waiting()?;
             }
@@ -370,6 +363,12 @@ impl Ingest<'_> {
         let mut refresh = self.context.refresh();
         for write in &effects.writes {
             let stands = |no| refresh.stage == Stage::UnderWay && refresh.imaged.has(no);
+            if let Write::Move { no, from, to } = write
+                && refresh.stage == Stage::UnderWay
+                && from.key() != to.key()
+            {
+                mirror.keep_names(*no, &stands)?;
+            }
             inserted = mirror.apply(write, &stands)?.or(inserted);
         }
         if let Some(no) = inserted {
@@ -383,7 +382,7 @@ impl Ingest<'_> {
         }
         let findings = vec![finding];
         let at_once = phase == Phase::Live
-            && unread(&findings).is_empty()
+            && findings.iter().all(|finding| finding.along.unread.is_empty())
             && !self.is_waiting()?
             && self.unresolved(&findings)?.is_empty();
         if at_once {
@@ -448,6 +447,8 @@ impl Ingest<'_> {
     /// image means who bears it then.
     fn mean_anew(&self) -> Result<(), DbError> {
         let mirror = self.mirror();
+        // Without referential integrity, what came in by a name goes on to be shown by it.
+        mirror.mean_by_kept_names()?;
         let links = mirror.links_by_borne_names()?;
         for (holder, link) in links {
             if !self.context.refresh().imaged.has(holder) {
@@ -540,12 +541,15 @@ impl Ingest<'_> {
     /// What came into the watched tree with the entry above it: told with that, and what became of it meanwhile
     /// is not.
     fn take_in_below(&self, read: ReadBelow) -> Result<(), DbError> {
-        let Some((seq, mut finding)) =
-            self.waiting()?.into_iter().find(|(_, finding)| finding.along.unread.contains(&read.dn))
-        else {
-            return Ok(());
-        };
-        finding.along.unread.retain(|dn| *dn != read.dn);
+        let mut asked = None;
+        for (seq, finding) in self.waiting()? {
+            if let Some(at) = self.unread_of(&finding)?.iter().position(|dn| dn.as_ref() == Some(&read.dn)) {
+                asked = Some((seq, finding, at));
+                break;
+            }
+        }
+        let Some((seq, mut finding, at)) = asked else { return Ok(()) };
+        finding.along.unread.remove(at);
         let (mirror, own) = (self.mirror(), finding.entry.id);
         // Who moved with the entry above them bears another name without a newer stamp.
         let comparison = self.comparison(Phase::Refresh);
@@ -563,6 +567,26 @@ impl Ingest<'_> {
             }
         }
         self.rewrite(seq, &finding)
+    }
+
+    fn unread(&self, findings: &[Finding]) -> Result<Vec<Dn>, DbError> {
+        let mut names = Vec::new();
+        for finding in findings {
+            names.extend(self.unread_of(finding)?.into_iter().flatten());
+        }
+        Ok(names)
+    }
+
+    /// What is to be read below an entry that came in, by its present name: while a finding waits, the entry may
+    /// be renamed once more. `None`: it is not in the watched tree any more.
+    fn unread_of(&self, finding: &Finding) -> Result<Vec<Option<Dn>>, DbError> {
+        if finding.along.unread.is_empty() {
+            return Ok(Vec::new());
+        }
+        let top = self.mirror().by_no(finding.no)?.map(|known| known.dn);
+        let now = |then: &Dn| then.with_base_replaced(&finding.entry.dn, top.as_ref()?);
+        let names = finding.along.unread.iter().map(now);
+        Ok(names.map(|name| name.filter(|dn| self.context.tree.holds(dn))).collect())
     }
 
     fn unresolved(&self, findings: &[Finding]) -> Result<Vec<(NameKey, Dn)>, DbError> {
@@ -600,6 +624,35 @@ impl Ingest<'_> {
                 .during("store a finding")?;
         }
         Ok(())
+    }
+
+    fn settle(&self, looked_up: Vec<LookedUp>, below: Vec<ReadBelow>) -> Result<Ingested, DbError> {
+        // Only what is read below brings names that nobody could ask for before, so the rounds come to an end.
+        let brings_names = !below.is_empty();
+        self.learn(looked_up)?;
+        for read in below {
+            self.take_in_below(read)?;
+        }
+        // What a refresh has found so far waits for its end, whatever was asked before it began.
+        if self.context.refresh().stage == Stage::UnderWay {
+            return Ok(Ingested::default());
+        }
+        if brings_names {
+            let open = self.still_open()?;
+            if !open.unresolved.is_empty() || !open.unread.is_empty() {
+                return Ok(open);
+            }
+        }
+        Ok(Ingested { change_sets: self.settle_waiting()?, ..Ingested::default() })
+    }
+
+    /// What waits for names that were not just asked for: who is not found is not asked for twice.
+    fn still_open(&self) -> Result<Ingested, DbError> {
+        let waiting = self.findings()?;
+        let mut unresolved = self.unresolved(&waiting)?;
+        let asked = self.context.asked();
+        unresolved.retain(|(key, _)| asked.get(key).is_none_or(|at| !stands(*at, self.now)));
+        Ok(Ingested { unresolved, unread: self.unread(&waiting)?, ..Ingested::default() })
     }
 
     fn settle_waiting(&self) -> Result<usize, DbError> {
@@ -660,10 +713,6 @@ impl Ingest<'_> {
             .during("store the lag")
             .map(drop)
     }
-}
-
-fn unread(findings: &[Finding]) -> Vec<Dn> {
-    findings.iter().flat_map(|finding| finding.along.unread.iter().cloned()).collect()
 }
 
 #[cfg(test)]

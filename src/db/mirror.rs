@@ -366,6 +366,40 @@ impl StoreMirror<'_> {
         Ok(())
     }
 
+    /// Keeps the names of an entry and of all that will move with it.
+    pub(super) fn keep_names(&self, no: EntryNo, stands: Stands<'_>) -> Result<(), DbError> {
+        let mut moving = vec![no];
+        while let Some(no) = moving.pop() {
+            let key = self.key_of(no)?;
+            self.execute(
+                "INSERT OR REPLACE INTO former_name (store, key, entry) VALUES (?1, ?2, ?3)",
+                params![self.store.0, key.0, no.0],
+            )?;
+            let below = self.names_below(key)?.into_iter().map(|(child, _)| child);
+            moving.extend(below.filter(|child| !stands(*child)));
+        }
+        Ok(())
+    }
+
+    /// Links by a kept name that nobody bears any more mean who bore it. Then no name is kept.
+    pub(super) fn mean_by_kept_names(&self) -> Result<(), DbError> {
+        let kept: Vec<(NameKey, EntryNo)> = self
+            .connection
+            .prepare_cached("SELECT key, entry FROM former_name WHERE store = ?1")
+            .and_then(|mut s| {
+                s.query_map([self.store.0], |row| Ok((NameKey(row.get(0)?), EntryNo(row.get(1)?))))?.collect()
+            })
+            .during("read former names")?;
+        for (key, no) in kept {
+            if self.bearer(key)?.is_none() && self.by_no(no)?.is_some() {
+                self.bind(key, no)?;
+                self.forget_stray(key)?;
+            }
+        }
+        self.execute("DELETE FROM former_name WHERE store = ?1", [self.store.0])?;
+        Ok(())
+    }
+
     /// Links that mean `no` by `key` mean it for ever.
     fn bind_meant(&self, key: NameKey, no: EntryNo) -> Result<(), DbError> {
         if self.is_bearer(key, no)? { self.bind(key, no) } else { Ok(()) }

@@ -240,28 +240,36 @@ impl Ingest {
         self.open.is_empty() && self.unread.is_empty()
     }
 
-    /// Asks the directory for what is open. What waits for it is told with the answers, and not before.
+    /// Asks the directory for what is open, and for what the answers leave open. What waits for it is told with
+    /// the answers, and not before.
     async fn ask(&mut self) -> Result<Option<String>, ElsewhereError> {
+        self.ask_at = None;
+        while !self.has_no_questions() && self.ask_at.is_none() {
+            self.ask_once().await?;
+        }
+        Ok(None)
+    }
+
+    async fn ask_once(&mut self) -> Result<(), ElsewhereError> {
         let (looked_up, below) = match self.answers().await {
             Ok(answers) => answers,
             Err(ElsewhereError::Connector(error)) => {
                 let (names, subtrees) = (self.open.len(), self.unread.len());
                 warn!(%error, names, subtrees, "cannot look names up; what waits for them is told later");
                 self.ask_at = Some(Instant::now() + ASK_AGAIN);
-                return Ok(None);
+                return Ok(());
             }
             Err(error @ ElsewhereError::Db(_)) => return Err(error),
         };
-        self.ask_at = None;
         let context = Arc::clone(&self.store.context);
         let settled = self.store.db.settle(context, looked_up, below, clock::now()).await?;
-        self.open.clear();
-        self.unread.clear();
+        self.open = settled.unresolved;
+        self.unread = settled.unread;
         debug!(change_sets = settled.change_sets, "names looked up");
         if settled.change_sets > 0 {
             self.store.wake.dispatch.notify_one();
         }
-        Ok(None)
+        Ok(())
     }
 
     /// Answers to many questions are kept as they come, but for the last.

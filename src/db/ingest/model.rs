@@ -139,14 +139,20 @@ impl World {
             return Vec::new();
         }
         transaction.commit().unwrap();
-        if !ingested.unresolved.is_empty() || !ingested.unread.is_empty() {
-            let taken = usize::try_from(ingested.readings).unwrap().clamp(1, servers.len());
-            self.look_up(ingested.unresolved, ingested.unread, &servers[taken - 1]);
+        let Ingested { readings, mut unresolved, mut unread, rest, .. } = ingested;
+        let taken = usize::try_from(readings).unwrap().clamp(1, servers.len());
+        for round in 0.. {
+            if unresolved.is_empty() && unread.is_empty() {
+                break;
+            }
+            assert!(round < 3, "the questions come to an end: {unresolved:?} {unread:?}");
+            Ingested { unresolved, unread, .. } = self.look_up(unresolved, unread, &servers[taken - 1]);
         }
-        ingested.rest
+        rest
     }
 
-    fn look_up(&mut self, names: Vec<(NameKey, Dn)>, unread: Vec<Dn>, server: &Server) {
+    /// What the answers leave open.
+    fn look_up(&mut self, names: Vec<(NameKey, Dn)>, unread: Vec<Dn>, server: &Server) -> Ingested {
         let looked_up = names
             .into_iter()
             .map(|(key, dn)| {
@@ -157,14 +163,14 @@ impl World {
             .collect();
         let transaction = self.connection.transaction().unwrap();
         let ingest = Ingest { connection: &transaction, context: &self.context, now: Timestamp::UNIX_EPOCH };
-        ingest.learn(looked_up).unwrap();
-        for dn in unread {
+        let read = |dn| {
             let images = server.below(&dn).into_iter();
             let entries = images.map(|image| Observed::new(image, &self.context.schema)).collect();
-            ingest.take_in_below(ReadBelow { dn, entries }).unwrap();
-        }
-        ingest.settle_waiting().unwrap();
+            ReadBelow { dn, entries }
+        };
+        let settled = ingest.settle(looked_up, unread.into_iter().map(read).collect()).unwrap();
         transaction.commit().unwrap();
+        settled
     }
 
     /// `false`: it was cut short.

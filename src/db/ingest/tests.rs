@@ -203,10 +203,13 @@ impl World {
         }
     }
 
-    async fn answer(&mut self, ingested: Ingested) {
-        if ingested.unresolved.is_empty() && ingested.unread.is_empty() {
-            return;
+    async fn answer(&mut self, mut ingested: Ingested) {
+        while !ingested.unresolved.is_empty() || !ingested.unread.is_empty() {
+            ingested = self.answer_once(ingested).await;
         }
+    }
+
+    async fn answer_once(&mut self, ingested: Ingested) -> Ingested {
         let schema = Arc::clone(&self.context.schema);
         let mut looked_up = Vec::new();
         for (key, dn) in ingested.unresolved {
@@ -225,7 +228,7 @@ impl World {
                 entries.iter().map(|entry| Observed::new(image(entry, Some(self.stamp())), &schema));
             below.push(ReadBelow { dn: dn.clone(), entries: entries.collect() });
         }
-        self.db.settle(Arc::clone(&self.context), looked_up, below, self.now()).await.unwrap();
+        self.db.settle(Arc::clone(&self.context), looked_up, below, self.now()).await.unwrap()
     }
 
     fn stamp(&self) -> Stamp {
@@ -276,6 +279,11 @@ fn line(event: &ChangeEvent, sets: &mut Vec<crate::change::event::ChangeSetId>) 
         line.push_str(" (consequence)");
     }
     line
+}
+
+/// Where the order of the change sets does not matter.
+fn without_set(line: &str) -> &str {
+    line.split_once(' ').unwrap().1
 }
 
 fn image(entry: &Entry, stamp: Option<Stamp>) -> Image {
@@ -534,6 +542,41 @@ async fn a_refresh_that_renames_a_member_and_shows_the_group_first_says_only_the
 }
 
 #[tokio::test]
+async fn who_came_into_a_group_and_was_renamed_while_away_is_a_member_by_id_without_refint() {
+    let group = || Is(ops(&["ada", "ben", "cem"]));
+    let renamed = || Is(person('c', "cem").at("uid=cemal,ou=people"));
+    let above = || Is(container('P', "ou=staff"));
+    let check = async |said: Vec<Said>, renamed: &str| {
+        let mut world = World::new(company()).await;
+        world.refresh(said).await;
+        let mut told: Vec<_> = world.told().await.iter().map(|line| without_set(line).to_owned()).collect();
+        told.sort();
+        assert_eq!(told, ["member-added ops cem", renamed]);
+        assert_eq!(world.asked(), Vec::<String>::new());
+        world.live(vec![Gone('c')]).await;
+        assert_eq!(world.told().await[1], "1 member-removed ops cem (consequence)");
+    };
+    check(vec![group(), renamed()], "object-renamed cem").await;
+    check(vec![renamed(), group()], "object-renamed cem").await;
+    check(vec![group(), above()], "object-renamed staff").await;
+    check(vec![above(), group()], "object-renamed staff").await;
+}
+
+#[tokio::test]
+async fn a_name_given_up_in_a_refresh_that_was_cut_short_is_remembered_in_the_next() {
+    let mut world = World::new(company()).await;
+    world.batch(Phase::RefreshBegins, vec![]).await;
+    world.batch(Phase::Refresh, vec![Is(person('c', "cem").at("uid=cemal,ou=people"))]).await;
+    world.refresh(vec![Is(ops(&["ada", "ben", "cem"]))]).await;
+    assert_eq!(world.told().await, ["1 object-renamed cem", "2 member-added ops cem"]);
+    // Of the next refresh, nobody bears it.
+    world.refresh(vec![Is(group('n', "new", &["ada"])), Is(person('a', "ada"))]).await;
+    world.told().await;
+    world.refresh(vec![Is(group('n', "new", &["ada", "cem"]))]).await;
+    assert_eq!(world.told().await, ["1 member-added new cem?"]);
+}
+
+#[tokio::test]
 async fn a_member_deleted_while_away_is_one_change_set_whichever_the_server_tells_first() {
     let expect = &["1 object-deleted ben", "1 member-removed ops ben (consequence)"];
     check_refresh(vec![Is(ops(&["ada"])), Gone('b')], expect).await;
@@ -699,6 +742,44 @@ async fn owners_are_those_of_each_change_whatever_came_after_it_in_the_same_batc
             "object-deleted: ben"
         ]
     );
+}
+
+/// What is told of `said` in one batch while an answer is outstanding: each event with its group's owners.
+async fn told_together(said: Vec<Said>) -> Vec<String> {
+    let mut world = World::new(company()).await;
+    let first = world.try_batch(Phase::Live, vec![Is(group('n', "new", &["nobody"]))]).await.unwrap();
+    let then = world.try_batch(Phase::Live, said).await.unwrap();
+    assert_eq!((first.unresolved.len(), then.rest.len()), (1, 0));
+    world.answer(then).await;
+    let told = world.told().await;
+    let events = world.db.all_events().await;
+    let owners = events.iter().map(|event| event.owners.iter().map(|owner| owner.entry.name.as_str()));
+    let lines = told.iter().zip(owners).map(|(line, owners)| {
+        let owners: Vec<_> = owners.collect();
+        format!("{} | {}", without_set(line), owners.join(" "))
+    });
+    lines.filter(|line| !line.contains(" new")).collect()
+}
+
+#[tokio::test]
+async fn what_a_group_lost_is_told_of_the_group_as_it_was_whatever_came_after_it_in_the_same_batch() {
+    let went = ["object-deleted ben | ", "member-removed ops ben (consequence) | cem"];
+    let check = async |then: Said, expected: &[&str]| {
+        let told = told_together(vec![Gone('b'), then]).await;
+        assert_eq!(told, [&went, expected].concat());
+    };
+    check(Gone('o'), &["object-deleted ops | cem"]).await;
+    let left = Entry { dn: "cn=ops,dc=elsewhere".into(), ..ops(&["ada"]) };
+    check(Is(left), &["scope-left ops | cem"]).await;
+    let owned = group('o', "ops", &["ada"]).with_all("owner", &["ada"]);
+    check(Is(owned), &["owner-removed ops cem | ada cem", "owner-added ops ada | ada cem"]).await;
+}
+
+#[tokio::test]
+async fn a_group_that_is_out_of_sight_when_a_member_is_deleted_hears_of_nothing_in_the_same_batch() {
+    let left = Entry { dn: "cn=ops,dc=elsewhere".into(), ..ops(&["ada", "ben"]) };
+    let told = told_together(vec![Is(left), Gone('b'), Is(ops(&["ada"]))]).await;
+    assert_eq!(told, ["scope-left ops | cem", "object-deleted ben | ", "scope-entered ops | cem"]);
 }
 
 #[tokio::test]

@@ -110,9 +110,11 @@ pub(super) struct Server {
     outside: BTreeMap<u32, String>,
     clock: u64,
     next: u32,
-    /// Named in values that nobody has heard of yet. Without refint, nobody could ever tell whom such a value
-    /// means once its name changes.
+    /// Named in values that nobody has heard of yet, by a name that nobody has heard of either. Without refint,
+    /// nobody could ever tell whom such a value means once its name changes.
     fresh: BTreeSet<u32>,
+    /// What is watched, by the names that were last heard.
+    heard: BTreeMap<u32, String>,
 }
 
 const ROOT: u32 = 1;
@@ -139,6 +141,7 @@ impl Server {
             clock: 0,
             next: 100,
             fresh: BTreeSet::new(),
+            heard: BTreeMap::new(),
         };
         let mut put = |id, class, rdn: &str, parent| {
             let rdn = rdn.to_owned();
@@ -172,13 +175,14 @@ impl Server {
         server.link(21, Relation::Member, 20);
         server.link(21, Relation::Member, 13);
         server.clock = 1;
-        server.fresh.clear();
+        server.heard();
         server
     }
 
     /// Everything until now was said.
     pub(super) fn heard(&mut self) {
         self.fresh.clear();
+        self.heard = self.facts().names;
     }
 
     fn may_change_its_name(&self, id: u32) -> bool {
@@ -213,7 +217,9 @@ impl Server {
 
     fn link(&mut self, holder: u32, relation: Relation, id: u32) {
         let value = Value { id, name: self.dn(id) };
-        self.fresh.insert(id);
+        if self.heard.get(&id) != Some(&value.name) {
+            self.fresh.insert(id);
+        }
         let values = self.values(holder, relation);
         if !values.contains(&value) {
             values.push(value);

@@ -213,6 +213,26 @@ async fn what_lies_below_a_container_that_comes_is_read() {
 }
 
 #[tokio::test]
+async fn whom_a_group_below_a_container_that_comes_names_is_looked_up() {
+    let hut = || container('H', "ou=hut");
+    let eve = elsewhere(person('e', "eve"));
+    let crew = |role| group('w', "crew", &["ada"]).with(role, &eve.dn).at("cn=crew,ou=hut");
+    let check = async |crew: Entry, outside: Option<Entry>, later: Entry, expected: &[&str]| {
+        let mut world = world().await;
+        world.outside.extend([hut(), crew].into_iter().chain(outside).map(|e| (e.dn.clone(), e)));
+        world.live(vec![Came(hut())]).await;
+        assert_eq!(world.asked(), [eve.dn.as_str()], "once");
+        assert_eq!(world.told().await, ["1 scope-entered crew"]);
+        world.live(vec![Is(later)]).await;
+        assert_eq!(world.told().await, expected);
+    };
+    let without = || group('w', "crew", &["ada"]).at("cn=crew,ou=hut");
+    check(crew("member"), Some(eve.clone()), without(), &["1 member-removed crew eve"]).await;
+    check(crew("owner"), Some(eve.clone()), without(), &["1 owner-removed crew eve"]).await;
+    check(crew("member"), None, without(), &["1 member-removed crew eve?"]).await;
+}
+
+#[tokio::test]
 async fn a_container_that_is_new_brings_nobody() {
     let mut world = world().await;
     let stray = person('k', "kim").at("uid=kim,ou=club");
@@ -250,6 +270,46 @@ async fn a_container_renamed_around_an_excluded_place_takes_some_in_and_some_out
     world.outside.insert(sue.dn.clone(), sue);
     world.live(vec![Is(container('P', "ou=staff"))]).await;
     assert_eq!(world.told().await, ["1 object-renamed staff", "1 scope-entered sue"]);
+}
+
+#[tokio::test]
+async fn a_refresh_that_shows_a_group_again_does_not_say_whom_it_lost_out_of_sight() {
+    let gone: [fn() -> Said; 2] =
+        [|| Is(excluded(ops(&["ada", "ben"]))), || Is(elsewhere(container('G', "ou=groups")))];
+    let back: [fn() -> Said; 2] = [|| Is(ops(&["ada"])), || Is(container('G', "ou=groups"))];
+    for (gone, back) in gone.into_iter().zip(back) {
+        for said in [vec![Gone('b'), back()], vec![back(), Gone('b')]] {
+            let mut world = world().await;
+            world.live(vec![gone()]).await;
+            assert_eq!(world.told().await, ["1 scope-left ops"]);
+            world.refresh(said).await;
+            let mut told: Vec<_> =
+                world.told().await.iter().map(|line| without_set(line).to_owned()).collect();
+            told.sort();
+            assert_eq!(told, ["object-deleted ben", "scope-entered ops"]);
+            world.live(vec![Gone('a')]).await;
+            assert_eq!(
+                world.told().await,
+                ["1 object-deleted ada", "1 member-removed ops ada (consequence)"]
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_waits_to_be_read_below_a_container_is_read_by_its_present_name() {
+    let kim = person('k', "kim").at("uid=kim,ou=lodge");
+    let check = async |then: Said, expected: &[&str]| {
+        let mut world = world().await;
+        world.outside.insert(kim.dn.clone(), kim.clone());
+        world.batch(Phase::RefreshBegins, vec![]).await;
+        world.batch(Phase::Refresh, vec![Came(container('K', "ou=club"))]).await;
+        world.refresh(vec![then]).await;
+        assert_eq!(world.told().await, expected);
+    };
+    check(Is(container('K', "ou=lodge")), &["1 scope-entered kim", "2 object-renamed lodge"]).await;
+    check(Is(container('K', "ou=lodge,ou=old")), &[]).await;
+    check(Gone('K'), &[]).await;
 }
 
 #[tokio::test]
