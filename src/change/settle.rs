@@ -189,7 +189,7 @@ impl<M: Mirror> Facts<'_, M> {
     /// Not one that came with the container above it, nor one of a container with nothing in it.
     fn is_its_own_rename(&self, former: &Former) -> Result<bool, M::Error> {
         let entry = &self.finding.entry;
-        if entry.kind == Some(EntryKind::Container) && !self.mirror.is_parent(entry.dn.key())? {
+        if entry.kind == Some(EntryKind::Container) && self.is_empty_now()? {
             return Ok(false);
         }
         let (Some(parent), Some(above)) = (former.parent, entry.dn.parent()) else { return Ok(true) };
@@ -198,6 +198,13 @@ impl<M: Mirror> Facts<'_, M> {
         }
         let moved_along = former.dn.parent().and_then(|old| former.dn.with_base_replaced(&old, &above));
         Ok(moved_along.is_none_or(|dn| dn.key() != entry.dn.key()))
+    }
+
+    /// Whether nothing lies below the entry, by the name it bears now: it may have been renamed again since.
+    fn is_empty_now(&self) -> Result<bool, M::Error> {
+        let known = self.mirror.by_no(self.finding.no)?;
+        let name = known.map_or_else(|| self.finding.entry.dn.key(), |known| known.dn.key());
+        Ok(!self.mirror.is_parent(name)?)
     }
 
     /// A created group names its members one by one; its owners are facts of the event.

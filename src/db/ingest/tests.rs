@@ -862,6 +862,15 @@ async fn entries_shown_before_their_container_is_renamed_moved_with_it() {
 }
 
 #[tokio::test]
+async fn a_container_renamed_and_renamed_back_in_one_refresh_is_two_renames() {
+    check_refresh(
+        vec![Is(container('P', "ou=staff")), Is(container('P', "ou=people"))],
+        &["1 object-renamed staff", "2 object-renamed people"],
+    )
+    .await;
+}
+
+#[tokio::test]
 async fn a_rows_number_is_never_used_again_while_findings_speak_of_it() {
     let mut before = company();
     before.push(group('z', "last", &["ben"]));
