@@ -115,6 +115,8 @@ pub(super) struct Server {
     fresh: BTreeSet<u32>,
     /// What is watched, by the names that were last heard.
     heard: BTreeMap<u32, String>,
+    /// Not watched then.
+    hidden: BTreeSet<u32>,
 }
 
 const ROOT: u32 = 1;
@@ -142,6 +144,7 @@ impl Server {
             next: 100,
             fresh: BTreeSet::new(),
             heard: BTreeMap::new(),
+            hidden: BTreeSet::new(),
         };
         let mut put = |id, class, rdn: &str, parent| {
             let rdn = rdn.to_owned();
@@ -182,14 +185,17 @@ impl Server {
     /// Everything until now was said.
     pub(super) fn heard(&mut self) {
         self.fresh.clear();
-        self.heard = self.facts().names;
+        let Facts { names, elsewhere, .. } = self.facts();
+        (self.heard, self.hidden) = (names, elsewhere);
     }
 
     fn may_change_its_name(&self, id: u32) -> bool {
         let above =
             |fresh: u32| std::iter::successors(Some(fresh), |id| self.nodes.get(id).map(|node| node.parent));
-        // Nor whom a value of a group means that is not watched.
-        let hidden = self.nodes.iter().filter(|(holder, _)| !self.is_in_scope(**holder));
+        // Nor whom a value of a group means that is not watched, or was not when anything was last heard. An open
+        // gap: who was renamed before such a group is read is not known by the old name it still holds.
+        let is_hidden = |holder: u32| !self.is_in_scope(holder) || self.hidden.contains(&holder);
+        let hidden = self.nodes.iter().filter(|(holder, _)| is_hidden(**holder));
         let hidden =
             hidden.flat_map(|(_, node)| node.members.iter().chain(&node.owners).map(|value| value.id));
         let mut unheard = self.fresh.iter().copied().chain(hidden);
