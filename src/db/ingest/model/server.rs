@@ -42,6 +42,12 @@ pub(super) struct Act {
     with: u8,
 }
 
+impl Act {
+    pub(super) fn renames_a_container(self) -> bool {
+        matches!(self.kind, Kind::RenameContainer)
+    }
+}
+
 #[derive(Debug, Clone, Copy)]
 enum Kind {
     CreatePerson,
