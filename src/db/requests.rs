@@ -236,7 +236,7 @@ fn carry_out_one(
         .during("read the state of a message")?;
     let state = DeliveryState::parse(&state);
     let outcome = match wish {
-        _ if deleted => RequestOutcome::Gone,
+        Wish::Retry | Wish::Delete if deleted => RequestOutcome::Gone,
         Wish::Retry | Wish::Delete if state == Some(DeliveryState::Delivered) => RequestOutcome::Delivered,
         Wish::Retry => {
             renew(connection, message, now)?;
