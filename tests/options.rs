@@ -43,7 +43,7 @@ async fn m08_addresses_that_are_missing_or_wrong_are_passed_over() {
 }
 
 #[tokio::test]
-async fn m09_disabled_and_deleted_people_are_not_written_to() {
+async fn m09_disabled_expired_and_deleted_people_are_not_written_to() {
     Play::new().check(&table::not_written_to()).await;
 }
 

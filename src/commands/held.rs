@@ -11,7 +11,7 @@ pub(super) enum HeldCommand {
     /// List what is held: in this version nothing, as there is no guard yet that holds mass changes
     List(Listing),
     /// Say what is held under ID
-    Show(ShowArguments),
+    Show(OneArguments),
     /// Tell after all whom it concerns
     Release(OneArguments),
     /// Tell nobody
@@ -19,19 +19,11 @@ pub(super) enum HeldCommand {
 }
 
 #[derive(Debug, Args)]
-pub(super) struct ShowArguments {
-    /// As `held list` shows it
-    id: String,
-    #[command(flatten)]
-    listing: Listing,
-}
-
-#[derive(Debug, Args)]
 pub(super) struct OneArguments {
     /// As `held list` shows it
     id: String,
     #[command(flatten)]
-    choice: StoreChoice,
+    listing: Listing,
 }
 
 /// Something that is held. Nothing can be.
@@ -41,9 +33,9 @@ enum Held {}
 pub(super) fn held(config: &Config, command: &HeldCommand) -> Result<Exit, CommandError> {
     match command {
         HeldCommand::List(listing) => list(config, listing),
-        HeldCommand::Show(ShowArguments { id, listing }) => match find(config, &listing.choice, id)? {},
-        HeldCommand::Release(OneArguments { id, choice })
-        | HeldCommand::Discard(OneArguments { id, choice }) => match find(config, choice, id)? {},
+        HeldCommand::Show(one) | HeldCommand::Release(one) | HeldCommand::Discard(one) => {
+            match find(config, &one.listing.choice, &one.id)? {}
+        }
     }
 }
 

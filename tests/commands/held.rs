@@ -31,7 +31,9 @@ async fn whatever_is_asked_for_is_not_held() {
         assert_says(&odd.stderr, &["nothing is held under a[2J b; "]);
         assert_eq!(run(&site, command).await.code, 2, "{command:?} needs an ID");
     }
-    assert_eq!(run(&site, &["held", "show", id, "--json"]).await.stderr, words);
+    for word in ["show", "release", "discard"] {
+        assert_eq!(run(&site, &["held", word, id, "--json"]).await.stderr, words, "{word}");
+    }
 }
 
 #[tokio::test]

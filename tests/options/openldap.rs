@@ -149,7 +149,11 @@ impl<'a> Stage<'a> {
             Class::PosixGroup => &["posixGroup", "dirheraldManaged"],
             Class::Place => &["organizationalUnit"],
         };
-        let mut attributes = vec![("objectClass", classes.iter().map(ToString::to_string).collect())];
+        let mut classes: Vec<String> = classes.iter().map(ToString::to_string).collect();
+        if entry.account == Account::Expired {
+            classes.push("shadowAccount".into());
+        }
+        let mut attributes = vec![("objectClass", classes)];
         let own = self.account(entry.name);
         match entry.class {
             Class::Person | Class::Contact => attributes.extend(self.personal(entry)),
@@ -160,8 +164,11 @@ impl<'a> Stage<'a> {
         if entry.class == Class::Contact {
             attributes.push(("employeeType", vec!["contact".into()]));
         }
-        if entry.account == Account::Disabled {
-            attributes.push(("pwdAccountLockedTime", vec!["000001010000Z".into()]));
+        match entry.account {
+            Account::Enabled => {}
+            Account::Disabled => attributes.push(("pwdAccountLockedTime", vec!["000001010000Z".into()])),
+            // The second day of 1970.
+            Account::Expired => attributes.push(("shadowExpire", vec!["1".into()])),
         }
         attributes
     }

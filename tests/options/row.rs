@@ -64,6 +64,7 @@ pub enum Class {
 pub enum Account {
     Enabled,
     Disabled,
+    Expired,
 }
 
 /// What an entry says of itself or of others.
@@ -232,6 +233,11 @@ impl Entry {
 
     pub fn disabled(mut self) -> Self {
         self.account = Account::Disabled;
+        self
+    }
+
+    pub fn expired(mut self) -> Self {
+        self.account = Account::Expired;
         self
     }
 }

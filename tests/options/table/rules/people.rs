@@ -193,6 +193,12 @@ pub fn not_written_to() -> Vec<Row> {
         ),
         row("disabled: a last member", and(people("ann olga"), [person("ben").disabled(), crew()]))
             .then(Delete("crew"), &["olga: owner", "ann: object_modified, removed_members"]),
+        row("expired: a member", and(with_crew([]), [person("cem").expired()]))
+            .then(
+                modify("crew", &[Add(Member, "cem")]),
+                &["adam: logged_in_users", "olga: owner", "ann ben: object_modified"],
+            )
+            .in_vain(&["added_members"]),
         row("deleted: a member", with_crew([]))
             .then(Delete("ben"), &["olga: owner", "ann: object_modified"])
             .in_vain(&["manager", "removed_members"]),
