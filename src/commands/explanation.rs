@@ -148,6 +148,7 @@ impl<'a> ToldLine<'a> {
         match explanation.fates.get(hearer.notification) {
             None => untouched,
             Some(Fate::InDigest { until }) => Self { state: "in-digest", until: Some(*until), ..untouched },
+            Some(Fate::SetAside { why }) => Self { state: "set-aside", last_answer: Some(why), ..untouched },
             Some(Fate::InMail(mail)) => Self {
                 state: if mail.deleted.is_some() { "deleted" } else { mail.state.as_str() },
                 until: mail.due,
@@ -269,6 +270,9 @@ impl Text<'_> {
             Some(Fate::InDigest { until }) => {
                 let waits = "the digest or the cap of the hour holds the mail until";
                 ("to be told", format!(": {waits} {}", self.at(*until)))
+            }
+            Some(Fate::SetAside { why }) => {
+                ("to be told", format!(": set aside until dirherald is started again, because {why}"))
             }
             Some(Fate::InMail(mail)) => (outcome(mail), format!(": {}", self.fate(mail))),
         };

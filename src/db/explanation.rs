@@ -85,6 +85,11 @@ pub enum Fate {
         /// When the mail may be written.
         until: Timestamp,
     },
+    /// It cannot be read, and waits for the next start of the daemon.
+    SetAside {
+        /// Why not.
+        why: String,
+    },
     /// It is part of a mail.
     InMail(MailFate),
 }
@@ -192,9 +197,10 @@ impl Reader {
         let mut notifications = Vec::with_capacity(told.len());
         let mut fates = Vec::with_capacity(told.len());
         for told in told {
-            fates.push(match told.mail {
-                Some(mail) => Fate::InMail(mail),
-                None => Fate::InDigest { until: told.place.mail_due(&look, set.store, pace)? },
+            fates.push(match (told.mail, told.set_aside) {
+                (Some(mail), _) => Fate::InMail(mail),
+                (None, Some(why)) => Fate::SetAside { why },
+                (None, None) => Fate::InDigest { until: told.place.mail_due(&look, set.store, pace)? },
             });
             notifications.push(told.notification);
         }
@@ -271,6 +277,7 @@ struct ToldRow {
     notification: Notification,
     place: QueuePlace,
     mail: Option<MailFate>,
+    set_aside: Option<String>,
 }
 
 /// Where a notification waits for its mail.
@@ -286,7 +293,8 @@ fn told(connection: &Connection, change_set: i64, event: EventId) -> Result<Vec<
         .prepare(
             "SELECT notification.facts, notification.seq, notification.recipient_key, role,
                     message.id, message.message_id, message.state, due_at, ended_at, last_answer,
-                    iif(message.intended IS NULL, NULL, message.address), message.deleted_at
+                    iif(message.intended IS NULL, NULL, message.address), message.deleted_at,
+                    notification.set_aside
              FROM notification LEFT JOIN message ON message.seq = notification.message
              WHERE change_set = ?1 ORDER BY notification.seq",
         )
@@ -298,7 +306,7 @@ fn told(connection: &Connection, change_set: i64, event: EventId) -> Result<Vec<
                 if notification.events.contains(&event) {
                     let place =
                         QueuePlace { seq: row.get(1)?, recipient_key: row.get(2)?, role: row.get(3)? };
-                    told.push(ToldRow { notification, place, mail: mail_at(row)? });
+                    told.push(ToldRow { notification, place, mail: mail_at(row)?, set_aside: row.get(12)? });
                 }
             }
             Ok(told)
@@ -326,7 +334,8 @@ impl QueuePlace {
         let waiting: Vec<(Timestamp, i64)> = connection
             .prepare_cached(
                 "SELECT created_at, seq FROM notification
-                 WHERE store = ?1 AND recipient_key = ?2 AND role = ?3 AND message IS NULL ORDER BY seq",
+                 WHERE store = ?1 AND recipient_key = ?2 AND role = ?3 AND message IS NULL
+                 AND set_aside IS NULL ORDER BY seq",
             )
             .and_then(|mut s| {
                 s.query_map(params![store.0, self.recipient_key, self.role], |row| {

@@ -146,6 +146,17 @@ async fn what_became_of_the_mail() {
 }
 
 #[tokio::test]
+async fn what_cannot_be_read_is_said_to_be_set_aside() {
+    let mut state = State::new(COMPANY, "owner").await;
+    state.modify("ops", "member+ben").await;
+    state.dispatch().await;
+    let set_aside = "UPDATE notification SET set_aside = 'it is torn'";
+    Connection::open(state.path()).unwrap().execute_batch(set_aside).unwrap();
+    let fates = decided(&state, 0, MINUTE).unwrap().fates;
+    assert_eq!(fates, [Fate::SetAside { why: "it is torn".to_owned() }]);
+}
+
+#[tokio::test]
 async fn a_digest_is_the_one_that_the_notification_is_in() {
     let mut state = State::new(COMPANY, "owner").await;
     for _ in 0..3 {
@@ -158,7 +169,7 @@ async fn a_digest_is_the_one_that_the_notification_is_in() {
     let until: Vec<_> = (0..6)
         .map(|event| match decided(&state, event, window).unwrap().fates.remove(0) {
             Fate::InDigest { until } => until,
-            Fate::InMail(mail) => panic!("{mail:?}"),
+            fate @ (Fate::InMail(_) | Fate::SetAside { .. }) => panic!("{fate:?}"),
         })
         .collect();
     let start = state.now() - Duration::from_secs(4);

@@ -11,7 +11,7 @@ use super::{
     templates::Mail,
     view::{Cut, EventView, Named, Sight, is_reader},
     visible::visible,
-    why::{is_same, sentences},
+    why::{is_former, is_same, sentences},
     write,
 };
 use crate::{
@@ -43,6 +43,16 @@ pub(super) struct Page<'a> {
     unnamed: BTreeSet<Identity>,
 }
 
+/// Who is addressed: the first whose address it is, but for those who gave it up in what is told.
+fn reader<'a>(notices: &'a [Notice], shown: &[Shown<'_>]) -> Option<&'a EntryRef> {
+    let recipients = notices.iter().map(|notice| &notice.notification.recipient);
+    let by_role = recipients.filter(|recipient| recipient.role == Role::ByRole);
+    let mut bearers = by_role.filter_map(|recipient| Some((recipient.entry.as_ref()?, &recipient.address)));
+    let first = bearers.clone().next().map(|(bearer, _)| bearer);
+    let current = bearers.find(|(bearer, address)| !is_former(address, shown, Some(bearer)));
+    current.map(|(bearer, _)| bearer).or(first)
+}
+
 /// One thing to tell: an event, or all those on one group that differ only in members who are not named.
 struct Passage<'a> {
     first: &'a ChangeEvent,
@@ -70,7 +80,7 @@ impl<'a> Page<'a> {
     pub fn of(content: &'a MailContent<'a>) -> Result<Self, RenderError> {
         let shown = shown(content.notices);
         let recipient = &content.notices.first().ok_or(RenderError::NothingToSay)?.notification.recipient;
-        let reader = recipient.entry.as_ref().filter(|_| recipient.role == Role::ByRole);
+        let reader = reader(content.notices, &shown);
         let passages = passages(&shown, reader, content.show_actor);
         if passages.is_empty() {
             return Err(RenderError::NothingToSay);

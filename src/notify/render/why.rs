@@ -208,7 +208,7 @@ fn drop_indirect(sentences: &mut Sentences) {
 }
 
 /// Whether the mail goes to an address that was the reader's until one of these changes.
-fn is_former(address: &MailAddress, shown: &[Shown<'_>], reader: Option<&EntryRef>) -> bool {
+pub(super) fn is_former(address: &MailAddress, shown: &[Shown<'_>], reader: Option<&EntryRef>) -> bool {
     let among = |values: &[String]| {
         values.iter().any(|value| value.parse::<MailAddress>().is_ok_and(|value| value.same_as(address)))
     };

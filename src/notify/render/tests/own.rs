@@ -198,3 +198,12 @@ fn m29_who_took_over_an_address_is_not_taken_for_who_had_it() {
     assert!(text.contains("A member was added to Finance"), "{text}");
     assert!(!text.contains("ou were added"), "{text}");
 }
+
+#[test]
+fn who_took_over_an_address_is_the_one_who_is_addressed() {
+    let changes = ["mail-changed dora bert@acme.example", "member-added finance bert"];
+    let mail = mail("bert", "object_modified added_members", &changes);
+    assert!(mail.text.starts_with("Hello Bert"), "{}", mail.text);
+    assert!(mail.text.contains("You were added to Finance"), "{}", mail.text);
+    assert!(!mail.text.contains("Your entry was changed"), "{}", mail.text);
+}
