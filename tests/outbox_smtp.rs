@@ -154,7 +154,7 @@ async fn m04_one_bad_recipient_of_many() {
     let mut refused = Vec::new();
     for to in [ADA, BOB, "eve@acme.example"] {
         if let Err(error) = send(&mailer, to).await {
-            assert!(error.is_permanent());
+            assert_eq!(error.class(), FailureClass::Permanent);
             refused.push(to);
         }
     }
@@ -286,7 +286,7 @@ async fn words_in_any_encoding_are_words() {
         let mailer = mailer(smtp_settings(&server));
         server.script(Fault::at(At::Rcpt).answer(line));
         let error = send(&mailer, ADA).await.unwrap_err();
-        assert!(error.is_permanent(), "{error:?}");
+        assert_eq!(error.class(), FailureClass::Permanent, "{error:?}");
         assert_eq!(error.answer().to_string(), expected);
     }
 }
@@ -512,7 +512,7 @@ async fn m08_without_smtputf8_only_the_message_that_needs_it_fails() {
     let server = SmtpServer::options().without("SMTPUTF8").start().await;
     let mailer = mailer(smtp_settings(&server));
     let error = send(&mailer, "jörg@acme.example").await.unwrap_err();
-    assert!(error.is_permanent());
+    assert_eq!(error.class(), FailureClass::Permanent);
     assert!(error.answer().to_string().contains("SMTPUTF8"), "{}", error.answer());
     assert!(sent(&server, "MAIL").is_empty());
     send(&mailer, "ada@bücher.example").await.unwrap();

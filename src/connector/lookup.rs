@@ -91,12 +91,6 @@ impl Lookup {
         Ok(sights.into_iter().map(Sight::entry).collect())
     }
 
-    /// The entry `id`, wherever below `base` it is.
-    pub async fn entry_by_id(&mut self, id: EntryId, base: &Dn) -> Result<Option<Image>, ConnectorError> {
-        let mut found = self.entries_by_id(&[id], base).await?;
-        Ok(found.pop().flatten())
-    }
-
     /// The entry `base` and everything below it, as far as we may read it. None: there is nothing of that name.
     pub async fn below(&mut self, base: &Dn) -> Result<Vec<Image>, ConnectorError> {
         if let Some(open) = self.open.take()

@@ -480,11 +480,6 @@ impl Schema {
             && self.settings.public_group_filter.as_ref().is_some_and(|filter| filter.matches(attributes))
     }
 
-    /// Whether `name` holds mail addresses.
-    pub fn is_mail(&self, name: &AttributeName) -> bool {
-        self.settings.mail.contains(name)
-    }
-
     /// The attributes that hold members, in the order of the settings.
     pub fn members(&self) -> &[AttributeName] {
         &self.settings.members

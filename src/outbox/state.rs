@@ -39,14 +39,6 @@ impl DeliveryState {
     pub fn parse(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|state| state.as_str() == word)
     }
-
-    /// Whether the message is still to be sent.
-    pub fn is_pending(self) -> bool {
-        match self {
-            Self::Scheduled | Self::Deferred => true,
-            Self::Delivered | Self::Failed | Self::Suppressed => false,
-        }
-    }
 }
 
 /// One try to deliver one message.

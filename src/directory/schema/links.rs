@@ -25,17 +25,6 @@ impl Schema {
         Some((relation, syntax(attribute)))
     }
 
-    /// What one value of a link attribute names. `None`: nothing, or a dummy member.
-    pub fn link_target(
-        &self,
-        relation: Relation,
-        attribute: &AttributeName,
-        value: &[u8],
-    ) -> Option<(NameKey, LinkTarget)> {
-        let (key, target) = target(attribute, value)?;
-        (!self.is_nobody(relation, key)).then_some((key, target))
-    }
-
     /// Sorted by role and key, each once.
     pub(super) fn links(&self, kind: EntryKind, dn: &Dn, raw: &RawAttributes) -> Vec<Link> {
         let mut links = Links { schema: self, dn, raw, found: Vec::new() };

@@ -216,16 +216,6 @@ impl SendError {
         }
     }
 
-    /// Whether this message may be taken later by a server that is up.
-    pub fn is_transient(&self) -> bool {
-        self.class() == FailureClass::Transient
-    }
-
-    /// Whether trying again is no use.
-    pub fn is_permanent(&self) -> bool {
-        self.class() == FailureClass::Permanent
-    }
-
     /// The server's own words; where it said nothing, ours with all causes. Fit to store and to show.
     pub fn answer(&self) -> Answer {
         let fault = match self {
