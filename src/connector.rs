@@ -14,6 +14,8 @@ mod controls;
 mod decode;
 mod error;
 mod feed;
+#[cfg(test)]
+mod fuzz;
 mod guard;
 mod lookup;
 mod probe;

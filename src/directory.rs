@@ -7,6 +7,8 @@ pub mod checkpoint;
 pub mod dn;
 pub mod entry;
 pub mod filter;
+#[cfg(test)]
+mod fuzz;
 pub mod mail_address;
 pub mod mirror;
 pub mod schema;

@@ -20,6 +20,8 @@ pub mod connector;
 pub mod db;
 pub mod directory;
 pub mod error_chain;
+#[cfg(test)]
+mod fuzz;
 pub mod notify;
 pub mod outbox;
 pub mod pipeline;

@@ -5,6 +5,8 @@
 //! each message to the mailer, and turns the outcome with [`retry::after_failure`] and
 //! [`retry::ServerHealth`] into the next row of the database.
 
+#[cfg(test)]
+mod fuzz;
 pub mod mailer;
 pub mod message;
 pub mod retry;

@@ -23,7 +23,13 @@ mod options;
 mod cases;
 
 #[cfg(test)]
+mod crash;
+
+#[cfg(test)]
 mod outbox_smtp;
+
+#[cfg(test)]
+mod postfix;
 
 #[cfg(test)]
 mod readme;

@@ -249,4 +249,6 @@ fn note(buffer: &[u8], outstanding: &Mutex<Outstanding>, limits: Limits) -> Resu
 }
 
 #[cfg(test)]
+mod fuzz;
+#[cfg(test)]
 mod tests;

@@ -1,0 +1,207 @@
+//! The mailer and the whole program against a real Postfix.
+
+use std::time::Duration;
+
+use dirherald::{
+    directory::mail_address::MailAddress,
+    outbox::{
+        mailer::{Mailer, SendError},
+        settings::{Credentials, MailSettings, Mailbox, RetryPolicy, Security, SmtpSettings, Transport},
+        state::FailureClass,
+    },
+};
+use secrecy::SecretString;
+
+use crate::support::{
+    daemon::{Site, toml_text},
+    ldap::Ldap,
+    postfix::{Door, Postfix},
+    slapd::{Setup, process_state},
+    smtp::SmtpServer,
+    wait,
+};
+
+const MEI: &str = "mei@harbour-vale.example";
+
+fn settings(postfix: &Postfix, door: Door) -> SmtpSettings {
+    let security = match door {
+        Door::Plain => Security::None,
+        Door::Submission => Security::StartTls,
+        Door::Tls => Security::Tls,
+    };
+    SmtpSettings {
+        server: "127.0.0.1".to_owned(),
+        port: postfix.port(door),
+        security,
+        ca_file: Some(postfix.ca_file()),
+        credentials: Some(login(Postfix::PASSWORD)),
+        timeout: Duration::from_secs(20),
+    }
+}
+
+fn login(password: &str) -> Credentials {
+    Credentials { username: Postfix::USER.to_owned(), password: SecretString::from(password.to_owned()) }
+}
+
+fn mailer(smtp: SmtpSettings) -> Mailer {
+    let from: MailAddress = "no-reply@harbour-vale.example".parse().expect("an address");
+    let settings = MailSettings {
+        from: Mailbox { name: None, address: from.clone() },
+        envelope_from: Some(from),
+        reply_to: None,
+        transport: Transport::Smtp(smtp),
+        retry: RetryPolicy {
+            initial: Duration::from_secs(5),
+            max: Duration::from_hours(1),
+            give_up_after: Duration::from_hours(72),
+        },
+    };
+    Mailer::new(&settings).expect("a mailer")
+}
+
+async fn send(mailer: &Mailer, to: &str, body: &str) -> Result<String, SendError> {
+    let bytes = format!(
+        "From: no-reply@harbour-vale.example\r\nTo: <{to}>\r\nMessage-ID: <1@harbour-vale.example>\r\n\
+         Subject: test\r\n\r\n{body}\r\n"
+    );
+    let to = to.parse().expect("an address");
+    mailer.send(&to, bytes.as_bytes(), "<1@harbour-vale.example>").await.map(|answer| answer.to_string())
+}
+
+#[tokio::test]
+async fn mail_arrives_through_each_door_with_the_login() {
+    let postfix = Postfix::start();
+    for (count, door) in [Door::Plain, Door::Submission, Door::Tls].into_iter().enumerate() {
+        let answer = send(&mailer(settings(&postfix, door)), MEI, ".dot\r\nend").await;
+        let answer = answer.unwrap_or_else(|error| panic!("{door:?}: {error:?} {}", postfix.log()));
+        assert!(answer.starts_with("250 2.0.0 Ok: queued as"), "{answer}");
+        let mails = postfix.wait_for("mei", count + 1);
+        assert!(mails.iter().all(|mail| mail.contains("\n.dot\nend\n")), "{mails:#?}");
+        assert!(mails.iter().all(|mail| mail.starts_with("Return-Path: <no-reply@harbour-vale.example>")));
+    }
+    assert_eq!(postfix.log().matches("sasl_method=PLAIN, sasl_username=herald@").count(), 3);
+    assert_eq!(postfix.log().matches("Anonymous TLS connection established from").count(), 2);
+}
+
+#[tokio::test]
+async fn in_the_clear_without_a_login() {
+    let postfix = Postfix::start();
+    let mailer = mailer(SmtpSettings { credentials: None, ca_file: None, ..settings(&postfix, Door::Plain) });
+    send(&mailer, MEI, "hello").await.expect("accepted");
+    postfix.wait_for("mei", 1);
+    assert_eq!(postfix.log().matches("sasl_method").count(), 0);
+}
+
+#[tokio::test]
+async fn a_wrong_password_or_a_missing_login_fails_no_message() {
+    let postfix = Postfix::start();
+    for door in [Door::Plain, Door::Submission, Door::Tls] {
+        let wrong = SmtpSettings { credentials: Some(login("wrong")), ..settings(&postfix, door) };
+        let error = send(&mailer(wrong), MEI, "hello").await.expect_err("refused");
+        assert_eq!(error.class(), FailureClass::Unreachable, "{error:?}");
+        assert!(error.answer().to_string().contains("535 5.7.8"), "{}", error.answer());
+    }
+    let nobody = SmtpSettings { credentials: None, ..settings(&postfix, Door::Submission) };
+    let error = send(&mailer(nobody), MEI, "hello").await.expect_err("refused");
+    assert!(error.answer().to_string().contains("5.7.1"), "{}", error.answer());
+}
+
+#[tokio::test]
+async fn m20_another_authority_or_host_name_is_refused_before_the_login() {
+    let (postfix, elsewhere) = (Postfix::start(), Postfix::certified_as(&["elsewhere.example"]));
+    for door in [Door::Submission, Door::Tls] {
+        let other_authority = SmtpSettings { ca_file: Some(elsewhere.ca_file()), ..settings(&postfix, door) };
+        for refused in [other_authority, settings(&elsewhere, door)] {
+            let error = send(&mailer(refused), MEI, "hello").await.expect_err("refused");
+            assert_eq!(error.class(), FailureClass::Unreachable, "{error:?}");
+            assert!(error.answer().to_string().contains("certificate"), "{}", error.answer());
+        }
+    }
+    for server in [postfix, elsewhere] {
+        assert!(!server.log().contains("sasl"), "{}", server.log());
+    }
+}
+
+#[tokio::test]
+async fn m04_what_postfix_refuses_and_the_others_served() {
+    let postfix = Postfix::start();
+    let mailer = mailer(settings(&postfix, Door::Submission));
+    let large = "x".repeat(70) + "\r\n";
+    let large = large.repeat(Postfix::SIZE_LIMIT / 70);
+    for (to, body, class, words) in [
+        ("nobody@harbour-vale.example", "hello", FailureClass::Permanent, "550 5.1.1"),
+        ("greylisted@harbour-vale.example", "hello", FailureClass::Transient, "450 4.2.0"),
+        (MEI, &large, FailureClass::Permanent, "552 5.3.4"),
+    ] {
+        let error = send(&mailer, to, body).await.expect_err("refused");
+        let answer = error.answer().to_string();
+        assert_eq!(error.class(), class, "{to}: {answer}");
+        assert!(answer.contains(words), "{to}: {answer}");
+        send(&mailer, MEI, "hello").await.expect("the connection goes on");
+    }
+    let mails = postfix.wait_for("mei", 3);
+    assert_eq!(mails.len(), 3);
+}
+
+#[tokio::test]
+async fn m08_a_local_part_in_utf8() {
+    let postfix = Postfix::start();
+    let mailer = mailer(settings(&postfix, Door::Submission));
+    send(&mailer, "björn@harbour-vale.example", "hällo").await.expect("accepted");
+    let mails = postfix.wait_for("björn", 1);
+    assert!(mails[0].contains("hällo"), "{}", mails[0]);
+    assert!(mails[0].contains("with UTF8SMTPSA"), "{}", mails[0]);
+}
+
+#[tokio::test]
+async fn a_change_in_the_directory_lies_in_the_maildir() {
+    let (slapd, postfix) = (Setup::company().start(), Postfix::start());
+    let unused = SmtpServer::start().await;
+    let site = Site::new(&slapd, &unused)
+        .with("smtp.port", &postfix.port(Door::Submission).to_string())
+        .with("smtp.security", "\"starttls\"")
+        .with("smtp.ca_file", &toml_text(postfix.ca_file().to_str().expect("a path in UTF-8")))
+        .with("smtp.use_authentication", "true")
+        .with("smtp.username", &toml_text(Postfix::USER))
+        .with("smtp.password", &toml_text(Postfix::PASSWORD))
+        .with("recipients.to", "[\"greylisted@harbour-vale.example\"]")
+        .with("notify.owner", "true")
+        .with("notify.added_members", "true");
+    let daemon = site.start();
+    daemon.wait_live().await;
+    let lena = Ldap::bind_as(&slapd, "uid=lena,ou=people").await;
+    lena.add_member("cn=warehouse,ou=groups", "uid=sofia,ou=people").await;
+    let [to_sofia] = &postfix.wait_for("sofia", 1)[..] else { panic!("one mail") };
+    assert!(to_sofia.contains("X-Dirherald-Reasons: added_members\n"), "{to_sofia}");
+    postfix.wait_for("ravi", 1);
+    let deferred = wait::until_async("the greylisted copy is deferred", async || {
+        let outbox = site.outbox_json().await;
+        outbox.into_iter().find(|message| message["state"] == "deferred")
+    })
+    .await;
+    assert_eq!(deferred["to"], "greylisted@harbour-vale.example");
+    daemon.stop().await;
+}
+
+#[test]
+fn nothing_is_left_of_postfix() {
+    let postfix = Postfix::start();
+    let dir = postfix.dir().to_owned();
+    let pids = processes_in(&dir);
+    assert!(pids.len() > 1, "a master and its programs: {pids:?}");
+    drop(postfix);
+    wait::until("all are gone", || {
+        pids.iter().all(|&pid| matches!(process_state(pid), None | Some('Z'))).then_some(())
+    });
+    assert!(!dir.exists());
+}
+
+/// Those that work in its queue.
+fn processes_in(dir: &std::path::Path) -> Vec<u32> {
+    let of = |entry: std::io::Result<std::fs::DirEntry>| {
+        let entry = entry.ok()?;
+        let pid = entry.file_name().to_str()?.parse().ok()?;
+        std::fs::read_link(entry.path().join("cwd")).ok()?.starts_with(dir).then_some(pid)
+    };
+    std::fs::read_dir("/proc").expect("the processes").filter_map(of).collect()
+}
