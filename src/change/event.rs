@@ -198,6 +198,8 @@ pub enum Cause {
     Directory,
     /// The link's target was deleted and the link went with it.
     Consequence,
+    /// An operator took the directory as it is as known: nobody is told.
+    Accepted,
 }
 
 impl Change {
@@ -240,6 +242,7 @@ impl Cause {
         match self {
             Self::Directory => "directory",
             Self::Consequence => "consequence",
+            Self::Accepted => "accepted",
         }
     }
 }

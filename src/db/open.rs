@@ -17,8 +17,11 @@ use super::error::{DbError, During};
 const APPLICATION_ID: i64 = 0x4448_5244;
 
 /// In order; the number of the last one applied is `user_version`.
-const MIGRATIONS: &[&str] =
-    &[include_str!("../../migrations/0001_initial.sql"), include_str!("../../migrations/0002_options.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("../../migrations/0001_initial.sql"),
+    include_str!("../../migrations/0002_options.sql"),
+    include_str!("../../migrations/0003_guard.sql"),
+];
 
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 

@@ -130,6 +130,7 @@ fn why_silent(silence: Silence, event: &ChangeEvent) -> String {
         Silence::OtherCause => match event.cause {
             Cause::Directory => "it does not look at what somebody did".to_owned(),
             Cause::Consequence => "it does not look at what only followed from another change".to_owned(),
+            Cause::Accepted => "an operator accepted the directory as it was: that tells nobody".to_owned(),
         },
         Silence::ActorUnknown => "nobody knows who did it".to_owned(),
         Silence::GroupNotPublic => "schema.public_group_filter does not match the group".to_owned(),

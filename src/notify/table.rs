@@ -278,9 +278,13 @@ pub fn is_copied(event: &ChangeEvent, options: &Options) -> bool {
     copied(event, options.recipients.copy).is_ok()
 }
 
-/// Of ignored entries, and of what came into scope or left it, only `all-changes` hears.
+/// Of ignored entries, and of what came into scope or left it, only `all-changes` hears; of what an operator
+/// accepted, nobody.
 pub(super) fn copied(event: &ChangeEvent, copy: Copies) -> Result<(), Silence> {
     let told = EVERY_EVENT.contains(&ChangeKind::of(&event.change));
+    if event.cause == Cause::Accepted {
+        return Err(Silence::OtherCause);
+    }
     match copy {
         Copies::Notifications if event.marks.ignored => Err(Silence::EntryIgnored),
         Copies::Notifications if !told => Err(Silence::OtherChange),

@@ -304,7 +304,7 @@ fn what_is_not_there_yet_is_said() {
     assert_eq!(
         play(),
         format!(
-            "the state file {} has version 1, this dirherald works with version 2: start `dirherald run`, or \
+            "the state file {} has version 1, this dirherald works with version 3: start `dirherald run`, or \
              restart it, which brings the file up to date",
             path.display()
         )

@@ -57,6 +57,7 @@ impl Line {
             (_, None) => Self::Nameless(holder),
             (Cause::Directory, Some(link)) => Self::Went(link),
             (Cause::Consequence, Some(link)) => Self::WentWithItsTarget(link),
+            (Cause::Accepted, Some(_)) => unreachable!("nobody accepts anything here"),
         };
         match &event.change {
             Change::ObjectCreated => Self::Created(holder),

@@ -1,0 +1,50 @@
+-- What the bulk guard holds back until an operator releases or discards it.
+CREATE TABLE hold (
+    seq        INTEGER PRIMARY KEY AUTOINCREMENT,
+    id         BLOB NOT NULL UNIQUE CHECK (length(id) = 16),
+    store      INTEGER NOT NULL REFERENCES store (no),
+    -- max-events: all of the store's changes; the others: those of the entries in held_entry.
+    cause      TEXT NOT NULL CHECK (cause IN ('max-events', 'membership', 'back-in-time')),
+    facts      TEXT NOT NULL,                                     -- what was counted, and the limit
+    since      INTEGER NOT NULL,
+    wish       TEXT CHECK (wish IN ('release', 'discard')),       -- what a command asks for
+    wished_at  INTEGER,
+    ended_at   INTEGER,                                           -- the wish is carried out
+    CHECK ((wish IS NULL) = (wished_at IS NULL)),
+    CHECK (ended_at IS NULL OR wish IS NOT NULL)
+) STRICT;
+CREATE INDEX hold_open ON hold (store, seq) WHERE ended_at IS NULL;
+
+-- Entries whose events queue behind a hold.
+CREATE TABLE held_entry (
+    entry  BLOB NOT NULL CHECK (length(entry) = 16),
+    hold   INTEGER NOT NULL REFERENCES hold (seq),
+    PRIMARY KEY (entry, hold)
+) STRICT, WITHOUT ROWID;
+
+-- The hold through which a change set went, if any, and whether it is in it still.
+ALTER TABLE change_set ADD COLUMN hold INTEGER REFERENCES hold (seq);
+ALTER TABLE change_set ADD COLUMN held INTEGER NOT NULL DEFAULT 0
+    CHECK (held = 0 OR (held = 1 AND hold IS NOT NULL AND dispatched_at IS NULL));
+DROP INDEX change_set_waiting;
+CREATE INDEX change_set_waiting ON change_set (store, seq) WHERE dispatched_at IS NULL AND held = 0;
+CREATE INDEX change_set_held ON change_set (hold, seq) WHERE held = 1;
+CREATE INDEX change_set_seen ON change_set (store, seen);
+
+-- Full readings that are compared with the mirror: wanted, under way, done. Only one of a store is not done.
+CREATE TABLE comparison (
+    seq          INTEGER PRIMARY KEY AUTOINCREMENT,
+    store        INTEGER NOT NULL REFERENCES store (no),
+    -- Whose differences become events: told as any; with cause `accepted`, telling nobody; or all held.
+    purpose      TEXT NOT NULL CHECK (purpose IN ('tell', 'accept', 'back-in-time')),
+    asked_at     INTEGER NOT NULL,
+    begun_at     INTEGER,
+    ended_at     INTEGER,
+    -- What came of it: events, and how many of them are held.
+    events       INTEGER,
+    held         INTEGER,
+    CHECK (ended_at IS NULL OR begun_at IS NOT NULL),
+    CHECK ((ended_at IS NULL) = (events IS NULL)),
+    CHECK ((ended_at IS NULL) = (held IS NULL))
+) STRICT;
+CREATE UNIQUE INDEX comparison_open ON comparison (store) WHERE ended_at IS NULL;
