@@ -9,6 +9,7 @@ pub mod event;
 pub mod finding;
 pub mod modification;
 pub mod observation;
+pub mod purpose;
 pub mod reconcile;
 pub mod resolve;
 pub mod settle;

@@ -22,9 +22,10 @@ use super::{
 };
 use crate::{
     change::{
-        event::ChangeSet,
+        event::{Cause, ChangeSet},
         finding::{Finding, Found},
         observation::{Observation, Observed},
+        purpose::Purpose,
         reconcile::{Comparison, reconcile},
         resolve::{Anew, mark_entry, meant_anew, name_entry},
         settle::{Asking, settle, unresolved},
@@ -386,7 +387,7 @@ impl Ingest<'_> {
             && !self.is_waiting()?
             && self.unresolved(&findings)?.is_empty();
         if at_once {
-            return self.tell(findings);
+            return self.tell(findings, Purpose::Tell);
         }
         self.wait(&findings)?;
         Ok(0)
@@ -657,21 +658,25 @@ impl Ingest<'_> {
 
     fn settle_waiting(&self) -> Result<usize, DbError> {
         let findings = self.findings()?;
-        let told = self.tell(findings)?;
+        let told = self.tell(findings, Purpose::Tell)?;
         self.connection
             .execute("DELETE FROM finding WHERE store = ?1", [self.context.no.0])
             .during("empty findings")?;
         Ok(told)
     }
 
-    fn tell(&self, findings: Vec<Finding>) -> Result<usize, DbError> {
+    fn tell(&self, findings: Vec<Finding>, purpose: Purpose) -> Result<usize, DbError> {
         let order = ContextV7::new();
         let (seconds, nanos) = (self.now.as_second(), self.now.subsec_nanosecond());
         let mut new_id = || {
             let stamp = uuid::Timestamp::from_unix(&order, seconds.unsigned_abs(), nanos.unsigned_abs());
             Uuid::new_v7(stamp)
         };
-        let sets = settle(findings, self.now, &self.context.schema, &self.mirror(), &mut new_id)?;
+        let mut sets = settle(findings, self.now, &self.context.schema, &self.mirror(), &mut new_id)?;
+        match purpose {
+            Purpose::Tell | Purpose::BackInTime => {}
+            Purpose::Accept => accept(&mut sets),
+        }
         for set in &sets {
             self.insert_change_set(set)?;
         }
@@ -712,6 +717,12 @@ impl Ingest<'_> {
             .and_then(|mut s| s.execute(params![self.context.no.0, lag]))
             .during("store the lag")
             .map(drop)
+    }
+}
+
+fn accept(sets: &mut [ChangeSet]) {
+    for event in sets.iter_mut().flat_map(|set| &mut set.events) {
+        event.cause = Cause::Accepted;
     }
 }
 

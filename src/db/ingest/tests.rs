@@ -275,7 +275,7 @@ fn line(event: &ChangeEvent, sets: &mut Vec<crate::change::event::ChangeSetId>) 
     if let crate::change::event::Change::ManagerChanged { direction, .. } = &event.change {
         line.push_str(&format!(" {direction:?}").to_lowercase());
     }
-    if event.cause == crate::change::event::Cause::Consequence {
+    if event.cause == Cause::Consequence {
         line.push_str(" (consequence)");
     }
     line
