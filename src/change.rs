@@ -7,6 +7,7 @@
 
 pub mod event;
 pub mod finding;
+pub mod guard;
 pub mod modification;
 pub mod observation;
 pub mod purpose;
