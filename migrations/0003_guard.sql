@@ -48,3 +48,9 @@ CREATE TABLE comparison (
     CHECK ((ended_at IS NULL) = (held IS NULL))
 ) STRICT;
 CREATE UNIQUE INDEX comparison_open ON comparison (store) WHERE ended_at IS NULL;
+
+-- Whether the bulk guard counts its events: they went out, and nobody accepted them.
+ALTER TABLE change_set ADD COLUMN counted INTEGER NOT NULL DEFAULT 0 CHECK (counted IN (0, 1));
+CREATE INDEX change_set_counted ON change_set (store, seen) WHERE counted = 1;
+-- After which time what went out is counted.
+CREATE INDEX hold_ended ON hold (store, ended_at);

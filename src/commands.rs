@@ -63,7 +63,7 @@ enum Command {
     /// Look at the queue of mails; retry or delete one
     #[command(subcommand)]
     Outbox(outbox::OutboxCommand),
-    /// Look at what is held back because it is a mass change: in this version nothing ever is
+    /// Look at what is held back because it is a mass change; release or discard it
     #[command(subcommand)]
     Held(held::HeldCommand),
     /// Say of each store how it stands, whether or not the daemon runs
@@ -221,6 +221,17 @@ pub enum CommandError {
         /// As given, made visible.
         id: String,
     },
+    /// `held` with a few digits that several ids begin with.
+    #[error("several holds have ids that begin with {id}; write more of the id, or all of it:{candidates}")]
+    SeveralHolds {
+        /// As given.
+        id: IdPrefix,
+        /// One a line, each after a line break.
+        candidates: String,
+    },
+    /// `held release` or `discard` of what cannot be.
+    #[error(transparent)]
+    Hold(#[from] held::HoldRequestError),
     /// A page could not be written.
     #[error("cannot write the manual pages into {}: name a directory that can be written to", directory.display())]
     ManPages {
@@ -305,6 +316,8 @@ impl CommandError {
             | Self::Request(_)
             | Self::NoSuchMessage { .. }
             | Self::NothingHeld { .. }
+            | Self::SeveralHolds { .. }
+            | Self::Hold(_)
             | Self::ManPages { .. }
             | Self::NoSuchEvent { .. }
             | Self::SeveralEvents { .. }
@@ -331,6 +344,8 @@ impl CommandError {
             | Self::Request(_)
             | Self::NoSuchMessage { .. }
             | Self::NothingHeld { .. }
+            | Self::SeveralHolds { .. }
+            | Self::Hold(_)
             | Self::ManPages { .. }
             | Self::NoSuchEvent { .. }
             | Self::SeveralEvents { .. }
@@ -393,7 +408,7 @@ fn carry_out(arguments: Arguments) -> Result<Exit, CommandError> {
         Command::Explain(arguments) => explain::explain(&config()?, &arguments),
         Command::Simulate(arguments) => simulate::simulate(&config()?, &arguments),
         Command::Outbox(command) => block_on(outbox::outbox(&config()?, &command)),
-        Command::Held(command) => held::held(&config()?, &command),
+        Command::Held(command) => block_on(held::held(&config()?, &command)),
         Command::Status(listing) => status::status(&config()?, &listing),
         Command::Demo(arguments) => block_on(demo::run(arguments)),
         Command::Completions(arguments) => completions::completions(&arguments),

@@ -42,6 +42,7 @@ pub(crate) use self::duration::parse_duration;
 pub use self::error::{ConfigError, ConfigErrors};
 use self::kind::NamedFiles;
 use crate::{
+    change::guard::GuardSettings,
     connector::settings::ConnectorSettings,
     directory::{schema::Schema, store_name::StoreName},
     notify::options::Options,
@@ -138,6 +139,8 @@ pub struct StoreSettings {
     pub mail: MailSettings,
     /// Who is told what.
     pub notify: Options,
+    /// When too much changes at once.
+    pub guard: GuardSettings,
     /// In which times are shown.
     pub timezone: TimeZone,
 }

@@ -14,6 +14,7 @@ mod error;
 mod explanation;
 mod find;
 mod hindsight;
+mod holds;
 mod ingest;
 mod mirror;
 mod notifications;
@@ -37,6 +38,7 @@ pub use self::{
     error::DbError,
     explanation::{Explanation, Fate, IdPrefix, IdPrefixError, MailFate, Pace, Rules, Stage},
     find::{Candidate, Found},
+    holds::{HoldAnswer, HoldNews, HoldRow, HoldSpan, HoldWish, OpenedHold},
     ingest::{Ingested, LookedUp, ReadBelow, StoreContext},
     notifications::Dispatched,
     open::RunLock,

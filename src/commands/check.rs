@@ -65,6 +65,7 @@ async fn store(settings: &StoreSettings) -> Section {
     let (directory, mail) = tokio::join!(directory::look(settings), mail::look(&settings.mail));
     section.append(directory);
     section.append(options::look(&settings.notify, &settings.schema));
+    section.append(options::guard(&settings.guard));
     section.append(mail);
     section
 }

@@ -98,21 +98,21 @@ fn each_page(
 }
 
 /// Puts events on standard output.
-struct Printer<'a> {
+pub(super) struct Printer<'a> {
     config: &'a Config,
     format: Format,
     table: Table<8>,
-    output: Output,
+    pub(super) output: Output,
 }
 
 impl<'a> Printer<'a> {
-    fn new(config: &'a Config, format: Format) -> Self {
+    pub(super) fn new(config: &'a Config, format: Format) -> Self {
         let table = Table::new(["ID", "TIME", "STORE", "CHANGE", "ENTRY", "CONCERNS", "BY", "CAUSE"]);
         Self { config, format, table, output: Output::new() }
     }
 
     /// The first call puts the heading of a table above them.
-    fn print(&mut self, rows: &[EventRow]) -> Result<(), CommandError> {
+    pub(super) fn print(&mut self, rows: &[EventRow]) -> Result<(), CommandError> {
         match self.format {
             Format::Json => rows.iter().try_for_each(|row| self.output.json(&EventLine::of(row))),
             Format::Table => {

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     change::event::EventId,
-    db::{Explanation, Fate, MailFate, Stage},
+    db::{Explanation, Fate, HoldSpan, HoldWish, MailFate, Stage},
     directory::{
         entry::{EntryKind, EntryRef},
         mail_address::MailAddress,
@@ -26,6 +26,9 @@ use crate::{
     },
     outbox::state::DeliveryState,
 };
+
+/// Of an event that nobody hears of any more.
+const DISCARDED: &str = "an operator discarded it, and nobody is told";
 
 /// Prints what was, or would be, decided about one event; times in `timezone` for a person, in UTC in JSON.
 pub(super) fn print(
@@ -62,11 +65,37 @@ struct OptionLine<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     subject: Option<&'a EntryRef>,
     decided_at: Option<Timestamp>,
+    /// The hold of the bulk guard that it is in, or went through.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    held: Option<HeldLine>,
     option: Reason,
     verdict: &'static str,
     why: Option<String>,
     told: Vec<ToldLine<'a>>,
     untold: Vec<UntoldLine<'a>>,
+}
+
+/// Of a hold, as far as it concerns one event.
+#[derive(Serialize)]
+struct HeldLine {
+    hold: Uuid,
+    cause: &'static str,
+    from: Timestamp,
+    until: Option<Timestamp>,
+    /// What an operator asked for.
+    wish: Option<&'static str>,
+}
+
+impl HeldLine {
+    fn of(held: &HoldSpan) -> Self {
+        Self {
+            hold: held.hold,
+            cause: held.facts.cause().as_str(),
+            from: held.from,
+            until: held.ended.filter(|_| !held.is_held),
+            wish: held.wish.map(HoldWish::as_str),
+        }
+    }
 }
 
 /// Somebody who is told, and what became of the mail.
@@ -109,10 +138,11 @@ impl<'a> OptionLine<'a> {
     fn of(explanation: &'a Explanation, explained: &Explained<'a>) -> Self {
         let Explanation { store, event, stage, .. } = explanation;
         let (id, decided_at) = match stage {
-            Stage::Decided(at) => (Some(event.id), Some(*at)),
+            Stage::Decided(at) | Stage::Discarded(at) => (Some(event.id), Some(*at)),
             Stage::Waiting => (Some(event.id), None),
             Stage::Supposed => (None, None),
         };
+        let is_discarded = matches!(stage, Stage::Discarded(_));
         Self {
             event: id,
             store,
@@ -120,9 +150,10 @@ impl<'a> OptionLine<'a> {
             entry: &event.entry,
             subject: event.change.subject(),
             decided_at,
+            held: explanation.held.as_ref().map(HeldLine::of),
             option: explained.option.reason,
-            verdict: explained.verdict_word(),
-            why: explained.why_nobody(event),
+            verdict: if is_discarded { "discarded" } else { explained.verdict_word() },
+            why: if is_discarded { Some(DISCARDED.to_owned()) } else { explained.why_nobody(event) },
             told: explained.told.iter().map(|hearer| ToldLine::of(explanation, *hearer)).collect(),
             untold: explained.untold.iter().map(|skipped| UntoldLine::of(skipped)).collect(),
         }
@@ -208,16 +239,42 @@ impl Text<'_> {
             Stage::Decided(at) => {
                 lines.push(field("time", &self.at(event.time)));
                 lines.push(field("event", &event.id.to_string()));
+                lines.extend(self.held());
                 lines.push(field("decided", &self.at(*at)));
+            }
+            Stage::Discarded(at) => {
+                lines.push(field("time", &self.at(event.time)));
+                lines.push(field("event", &event.id.to_string()));
+                lines.extend(self.held());
+                lines.push(field("discarded", &format!("{}: {DISCARDED}", self.at(*at))));
             }
             Stage::Waiting => {
                 lines.push(field("time", &self.at(event.time)));
                 lines.push(field("event", &event.id.to_string()));
+                lines.extend(self.held());
                 lines.push(field("decided", "not yet; this is what would be decided now"));
             }
             Stage::Supposed => lines.push(field("decided", "never: this did not happen")),
         }
         lines
+    }
+
+    /// Since when it is held, by what, and what to do; or from when until when it was.
+    fn held(&self) -> Option<String> {
+        let HoldSpan { hold, facts, from, is_held, wish, ended } = self.explanation.held.as_ref()?;
+        let (why, from) = (facts.sentence(), self.at(*from));
+        let text = match (is_held, wish, ended) {
+            (true, None, _) => format!(
+                "since {from} by {hold}: {why}; `dirherald held release {hold}` lets it be told, `dirherald held \
+                 discard {hold}` tells nobody"
+            ),
+            (true, Some(wish), _) => {
+                format!("since {from} by {hold}: {why}; its {} was asked for and is under way", wish.as_str())
+            }
+            (false, _, Some(ended)) => format!("from {from} to {} by {hold}: {why}", self.at(*ended)),
+            (false, _, None) => format!("from {from} until now by {hold}: {why}"),
+        };
+        Some(field("held", &text))
     }
 
     fn at(&self, time: Timestamp) -> String {
@@ -226,6 +283,9 @@ impl Text<'_> {
 
     /// A block for each option that is on, after it those that are off in one line.
     fn options(&self, options: &[Explained<'_>]) -> Vec<String> {
+        if matches!(self.explanation.stage, Stage::Discarded(_)) {
+            return Vec::new();
+        }
         let mut lines = Vec::new();
         let mut off = Vec::new();
         for explained in options {
@@ -315,7 +375,7 @@ fn outcome(mail: &MailFate) -> &'static str {
 
 fn nobody(stage: Stage) -> String {
     match stage {
-        Stage::Decided(_) | Stage::Waiting => "nobody knows".to_owned(),
+        Stage::Decided(_) | Stage::Discarded(_) | Stage::Waiting => "nobody knows".to_owned(),
         Stage::Supposed => "nobody knows: say it with --by".to_owned(),
     }
 }

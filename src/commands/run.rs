@@ -79,6 +79,7 @@ async fn store(db: Db, settings: StoreSettings) -> Result<pipeline::Store, Comma
     // One more than the limit: enough to see that it is exceeded.
     let member_cap = settings.notify.group_expansion_limit.saturating_add(1);
     let context = StoreContext::new(facts.no, tree, Arc::new(settings.schema), member_cap);
+    let context = context.guarded(settings.guard);
     Ok(pipeline::Store {
         name: settings.name,
         db,

@@ -47,6 +47,7 @@ pub(super) fn status(config: &Config, listing: &Listing) -> Result<Exit, Command
                 "ENTRIES",
                 "PENDING",
                 "FAILED",
+                "HELD",
                 "LAST ERROR",
             ]);
             lines.for_each(|line| table.row(line.cells()));
@@ -73,7 +74,6 @@ struct StatusLine<'a> {
     entries: u64,
     outbox_pending: u64,
     outbox_failed: u64,
-    /// Nothing is held before there is a guard.
     held: u64,
     last_error: Option<&'a str>,
 }
@@ -115,12 +115,12 @@ impl<'a> StatusLine<'a> {
             entries: row.entries,
             outbox_pending: row.outbox_pending,
             outbox_failed: row.outbox_failed,
-            held: 0,
+            held: row.held,
             last_error: row.last_error.as_deref(),
         }
     }
 
-    fn cells(&self) -> [String; 13] {
+    fn cells(&self) -> [String; 14] {
         let text = |value: Option<&str>| value.unwrap_or_default().to_owned();
         let duration = |seconds: Option<f64>| {
             let duration = seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
@@ -139,6 +139,7 @@ impl<'a> StatusLine<'a> {
             self.entries.to_string(),
             self.outbox_pending.to_string(),
             self.outbox_failed.to_string(),
+            self.held.to_string(),
             text(self.last_error),
         ]
     }

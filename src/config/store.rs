@@ -15,6 +15,7 @@ use super::{
     walk::missing,
 };
 use crate::{
+    change::guard::GuardSettings,
     directory::{
         mail_address::MailAddress,
         schema::{Schema, SchemaError, SchemaSettings},
@@ -46,6 +47,7 @@ impl StoreReader<'_> {
         let schema = self.schema();
         let mail = self.mail();
         let notify = self.notify();
+        let guard = self.guard();
         let timezone = self.get("timezone");
         self.check_managed_by();
         Ok(StoreSettings {
@@ -56,6 +58,7 @@ impl StoreReader<'_> {
             schema: schema?,
             mail: mail?,
             notify: notify?,
+            guard: guard?,
             timezone: timezone?,
         })
     }
@@ -153,6 +156,15 @@ impl StoreReader<'_> {
             show_actor: self.get("notify.show_actor")?,
             dry_run: self.get("notify.dry_run")?,
             redirect_to: distinct(self.get("notify.redirect_to")?),
+        })
+    }
+
+    fn guard(&self) -> Result<GuardSettings, Refused> {
+        Ok(GuardSettings {
+            window: self.get("guard.window")?,
+            max_events: self.get("guard.max_events")?,
+            membership_percent: self.get("guard.membership_percent")?,
+            membership_min: self.get("guard.membership_min")?,
         })
     }
 

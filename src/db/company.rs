@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::{Cursor, Db, Draft, DraftCopy, EventFilter, EventRow, Reader, Rules, StoreContext};
 use crate::{
-    change::observation::Observation,
+    change::{guard::GuardSettings, observation::Observation},
     directory::{
         attribute::{AttributeName, RawAttributes},
         batch::{Delete, Existence, Image, Origin, Phase, PresentSet, Reading},
@@ -51,6 +51,11 @@ const LINKS: [&str; 5] = ["member", "uniqueMember", "owner", "managedBy", "manag
 impl State {
     /// With the options ticked as in the tests of the rules.
     pub async fn new(lines: &str, ticked: &str) -> Self {
+        Self::guarded(lines, ticked, GuardSettings::default()).await
+    }
+
+    /// With limits of its own.
+    pub async fn guarded(lines: &str, ticked: &str, guard: GuardSettings) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let db = Db::open(&dir.path().join("state.db")).unwrap();
         let facts = db.begin_store(STORE.parse().unwrap(), "all".into()).await.unwrap();
@@ -60,7 +65,8 @@ impl State {
         let schema = Arc::new(Schema::new(settings).unwrap());
         let options = Arc::new(options(ticked));
         let cap = options.group_expansion_limit + 1;
-        let context = Arc::new(StoreContext::new(facts.no, Dn::parse(BASE).unwrap(), schema, cap));
+        let context = StoreContext::new(facts.no, Dn::parse(BASE).unwrap(), schema, cap).guarded(guard);
+        let context = Arc::new(context);
         let mut state = Self { dir, db, context, options, entries: Vec::new(), clock: 0 };
         state.entries.push(Entry::parse(0, "container people"));
         state.entries.push(Entry::parse(1, "container groups"));
@@ -106,6 +112,22 @@ impl State {
     /// Changes an entry as the server would and shows its image: `attribute+value`, `attribute-value` or
     /// `attribute=value` (instead of all others).
     pub async fn modify(&mut self, name: &str, change: &str) {
+        let place = self.change(name, change);
+        let image = self.image(place);
+        self.ingest(Phase::Live, vec![image]).await;
+    }
+
+    /// Changes entries while nobody looks, and shows them all in one refresh.
+    pub async fn refresh(&mut self, changes: &[(&str, &str)]) {
+        let places: Vec<_> = changes.iter().map(|(name, change)| self.change(name, change)).collect();
+        let images = places.into_iter().map(|place| self.image(place)).collect();
+        self.ingest(Phase::RefreshBegins, vec![]).await;
+        self.ingest(Phase::Refresh, images).await;
+        self.ingest(Phase::RefreshEnds, vec![]).await;
+    }
+
+    /// Changes an entry, and shows nothing.
+    pub fn change(&mut self, name: &str, change: &str) -> usize {
         let at = change.find(['+', '-', '=']).unwrap();
         let (attribute, rest) = change.split_at(at);
         let mut value = rest.chars();
@@ -121,8 +143,7 @@ impl State {
                 attributes.push((attribute.to_owned(), value));
             }
         }
-        let image = self.image(place);
-        self.ingest(Phase::Live, vec![image]).await;
+        place
     }
 
     /// A server without referential integrity: links to the entry go on to say the old name.
@@ -146,7 +167,7 @@ impl State {
         self.ingest(Phase::Live, vec![Reading::Delete(Delete { id, origin: Origin::default() })]).await;
     }
 
-    fn image(&mut self, place: usize) -> Reading {
+    pub fn image(&mut self, place: usize) -> Reading {
         self.clock += 1;
         let entry = &self.entries[place];
         let mut attributes = RawAttributes::default();
@@ -174,7 +195,7 @@ impl State {
         })
     }
 
-    async fn ingest(&mut self, phase: Phase, readings: Vec<Reading>) {
+    pub async fn ingest(&mut self, phase: Phase, readings: Vec<Reading>) {
         let schema = Arc::clone(&self.context.schema);
         let observations = readings.into_iter().map(|reading| Observation::new(reading, &schema)).collect();
         let ingested = self.db.ingest(Arc::clone(&self.context), observations, phase, None, self.now()).await;

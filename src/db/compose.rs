@@ -126,15 +126,27 @@ impl Db {
             .await
     }
 
-    /// Stores rendered mails and marks what they tell. A draft of which a part was told meanwhile is dropped.
-    pub async fn enqueue(&self, store: StoreNo, drafts: Vec<Draft>, now: Timestamp) -> Result<(), DbError> {
+    /// Stores rendered mails and marks what they tell. A draft of which a part was told meanwhile, or called back
+    /// into a hold, is dropped; how many were is the answer. What else they say is due still.
+    pub async fn enqueue(
+        &self,
+        store: StoreNo,
+        drafts: Vec<Draft>,
+        now: Timestamp,
+    ) -> Result<usize, DbError> {
         self.worker
             .call(Priority::Rest, move |connection| {
                 let transaction = connection.transaction().during("begin to compose")?;
+                let mut dropped = 0;
                 for draft in &drafts {
-                    enqueue(&transaction, store, draft, now)?;
+                    if is_still_to_be_told(&transaction, draft)? {
+                        enqueue(&transaction, store, draft, now)?;
+                    } else {
+                        dropped += 1;
+                    }
                 }
-                transaction.commit().during("commit mails")
+                transaction.commit().during("commit mails")?;
+                Ok(dropped)
             })
             .await
     }
@@ -374,16 +386,21 @@ fn own_events(connection: &Connection, notification: &Notification) -> Result<Ve
     Ok(events.into_iter().map(|(_, event)| event).collect())
 }
 
-fn enqueue(connection: &Connection, store: StoreNo, draft: &Draft, now: Timestamp) -> Result<(), DbError> {
+/// All of it.
+fn is_still_to_be_told(connection: &Connection, draft: &Draft) -> Result<bool, DbError> {
     for seq in &draft.notifications {
-        let told = connection
-            .prepare_cached("SELECT message IS NOT NULL FROM notification WHERE seq = ?1")
-            .and_then(|mut s| s.query_row([seq], |row| row.get::<_, bool>(0)))
+        let waits = connection
+            .prepare_cached("SELECT 1 FROM notification WHERE seq = ?1 AND message IS NULL")
+            .and_then(|mut s| s.exists([seq]))
             .during("read a notification")?;
-        if told {
-            return Ok(());
+        if !waits {
+            return Ok(false);
         }
     }
+    Ok(true)
+}
+
+fn enqueue(connection: &Connection, store: StoreNo, draft: &Draft, now: Timestamp) -> Result<(), DbError> {
     let mut first = None;
     for copy in &draft.copies {
         insert_message(connection, store, draft, copy, first, now)?;

@@ -10,6 +10,7 @@ use super::{
     DbError, EventRow, Reader, StoreNo,
     compose::allowance,
     error::During,
+    holds::{HoldSpan, HoldWish, span_of},
     mirror::StoreMirror,
     notifications::events_of,
     rows::{from_json, json_at, timestamp, unreadable, uuid_at},
@@ -56,6 +57,8 @@ pub struct Explanation {
     pub event: ChangeEvent,
     /// Whether it was decided, and when.
     pub stage: Stage,
+    /// The hold that it is in, or went through.
+    pub held: Option<HoldSpan>,
     /// Which options were on. `None`: an earlier version decided, and did not record it.
     pub ticked: Option<Ticked>,
     /// Those that tell of the event, in the order in which they were found.
@@ -71,7 +74,9 @@ pub struct Explanation {
 pub enum Stage {
     /// It was decided then.
     Decided(Timestamp),
-    /// It waits: this would be decided now.
+    /// An operator discarded it then, and nobody is told.
+    Discarded(Timestamp),
+    /// It waits, perhaps in a hold: this would be decided now.
     Waiting,
     /// It did not happen.
     Supposed,
@@ -133,6 +138,11 @@ impl IdPrefix {
     pub const LEAST: usize = 6;
 
     const DIGITS: usize = 32;
+
+    /// The least and the greatest id that begins so.
+    pub(super) fn range(&self) -> (Uuid, Uuid) {
+        (self.first, self.last)
+    }
 }
 
 impl FromStr for IdPrefix {
@@ -192,6 +202,9 @@ impl Reader {
         let look = self.connection.unchecked_transaction().during("begin to explain")?;
         let set = SetRow::of(&look, row.seq)?;
         let Some(decided) = set.dispatched else { return Ok(None) };
+        let held = span_of(&look, set.seq)?;
+        let is_discarded = held.as_ref().is_some_and(|held| held.wish == Some(HoldWish::Discard));
+        let stage = if is_discarded { Stage::Discarded(decided) } else { Stage::Decided(decided) };
         let ticked = set.options.map(|text| from_json("set of options", &text)).transpose()?;
         let told = told(&look, set.seq, row.event.id)?;
         let mut notifications = Vec::with_capacity(told.len());
@@ -205,8 +218,8 @@ impl Reader {
             notifications.push(told.notification);
         }
         let skipped = skipped(&look, set.seq, row.event.id)?;
-        let (store, event, stage) = (row.store.clone(), row.event.clone(), Stage::Decided(decided));
-        Ok(Some(Explanation { store, event, stage, ticked, notifications, fates, skipped }))
+        let (store, event) = (row.store.clone(), row.event.clone());
+        Ok(Some(Explanation { store, event, stage, held, ticked, notifications, fates, skipped }))
     }
 
     /// What would be decided about an event that waits.
@@ -217,7 +230,9 @@ impl Reader {
         let mirror = StoreMirror { connection: &look, store, schema: rules.schema };
         let decision = decide(&set, rules.options, &mirror)?;
         let ticked = Ticked::of(rules.options);
-        Ok(Explanation::of(row.store.clone(), row.event.clone(), Stage::Waiting, ticked, &decision))
+        let held = span_of(&look, seq)?;
+        let would = Explanation::of(row.store.clone(), row.event.clone(), Stage::Waiting, ticked, &decision);
+        Ok(Explanation { held, ..would })
     }
 }
 
@@ -237,6 +252,7 @@ impl Explanation {
             skipped: decision.skipped.iter().filter(leaves_out).cloned().collect(),
             fates: Vec::new(),
             ticked: Some(ticked),
+            held: None,
             store,
             event,
             stage,

@@ -14,6 +14,7 @@ use super::{
     baseline::{self, Names},
     error::During,
     hindsight::members_of,
+    holds::{Counting, Gate, OpenedHold, Place},
     mirror::{StoreMirror, outsiders::outside},
     open,
     rows::{json_at, micros, to_json},
@@ -24,6 +25,7 @@ use crate::{
     change::{
         event::{Cause, ChangeSet},
         finding::{Finding, Found},
+        guard::GuardSettings,
         observation::{Observation, Observed},
         purpose::Purpose,
         reconcile::{Comparison, reconcile},
@@ -59,6 +61,9 @@ pub struct StoreContext {
     pub schema: Arc<Schema>,
     /// How many last members of a deleted group an event carries.
     pub member_cap: usize,
+    /// When the bulk guard holds something back.
+    pub guard: GuardSettings,
+    pub(super) counting: Counting,
     refresh: Mutex<Refresh>,
     /// When names were asked for. In memory: after a restart they are asked for once more.
     asked: Mutex<BTreeMap<NameKey, Timestamp>>,
@@ -118,6 +123,10 @@ pub struct Ingested {
     pub readings: u64,
     /// Change sets that can be dispatched now.
     pub change_sets: usize,
+    /// Events that the bulk guard held back, behind older holds too.
+    pub held: usize,
+    /// Holds that began.
+    pub opened: Vec<OpenedHold>,
     /// Names to look up before the rest can be told: see [`Db::settle`].
     pub unresolved: Vec<(NameKey, Dn)>,
     /// Names below which everything is to be read before the rest can be told.
@@ -138,6 +147,24 @@ pub struct LookedUp {
     pub entry: Option<Observed>,
 }
 
+/// What came of telling one unit.
+#[derive(Debug, Default)]
+struct Told {
+    /// Change sets that can be dispatched.
+    change_sets: usize,
+    /// Events that are held.
+    held: usize,
+    opened: Vec<OpenedHold>,
+}
+
+impl Ingested {
+    fn add(&mut self, told: Told) {
+        self.change_sets += told.change_sets;
+        self.held += told.held;
+        self.opened.extend(told.opened);
+    }
+}
+
 /// A clock that was set back says nothing of how old an answer is.
 fn stands(at: Timestamp, now: Timestamp) -> bool {
     (SignedDuration::ZERO..ANSWER_STANDS).contains(&now.duration_since(at))
@@ -153,10 +180,17 @@ pub struct ReadBelow {
 }
 
 impl StoreContext {
-    /// A store before its first batch.
+    /// A store before its first batch, guarded as it is where nothing is configured.
     pub fn new(no: StoreNo, tree: impl Into<WatchedTree>, schema: Arc<Schema>, member_cap: usize) -> Self {
         let (refresh, asked) = (Mutex::default(), Mutex::default());
-        Self { no, tree: tree.into(), schema, member_cap, refresh, asked }
+        let (guard, counting) = (GuardSettings::default(), Counting::default());
+        Self { no, tree: tree.into(), schema, member_cap, guard, counting, refresh, asked }
+    }
+
+    /// With these limits.
+    #[must_use]
+    pub fn guarded(self, guard: GuardSettings) -> Self {
+        Self { guard, ..self }
     }
 
     fn asked(&self) -> MutexGuard<'_, BTreeMap<NameKey, Timestamp>> {
@@ -331,7 +365,7 @@ impl Ingest<'_> {
             ingested.readings += 1;
             self.mark_shown(&observation)?;
             let complete = matches!(&observation, Observation::Present(set) if set.complete);
-            ingested.change_sets += self.take_in(&observation, phase)?;
+            ingested.add(self.take_in(&observation, phase)?);
             if complete {
                 self.remove_absent(phase)?;
             }
@@ -350,14 +384,14 @@ impl Ingest<'_> {
             ingested.unresolved = self.unresolved(&waiting)?;
             ingested.unread = self.unread(&waiting)?;
             if ingested.unresolved.is_empty() && ingested.unread.is_empty() && !waiting.is_empty() {
-                ingested.change_sets += self.settle_waiting()?;
+                ingested.add(self.settle_waiting()?);
             }
         }
         Ok(ingested)
     }
 
     /// One observation: rows at once; events at once where nothing has to be waited for.
-    fn take_in(&self, observation: &Observation, phase: Phase) -> Result<usize, DbError> {
+    fn take_in(&self, observation: &Observation, phase: Phase) -> Result<Told, DbError> {
         let mirror = self.mirror();
         let effects = reconcile(observation, &self.comparison(phase), &mirror)?;
         let mut inserted = None;
@@ -377,7 +411,7 @@ impl Ingest<'_> {
             refresh.imaged.mark(no);
         }
         drop(refresh);
-        let Some(mut finding) = effects.finding else { return Ok(0) };
+        let Some(mut finding) = effects.finding else { return Ok(Told::default()) };
         if finding.no == EntryNo(0) {
             finding.no = inserted.expect("an entry that was not known was inserted");
         }
@@ -390,7 +424,7 @@ impl Ingest<'_> {
             return self.tell(findings, Purpose::Tell);
         }
         self.wait(&findings)?;
-        Ok(0)
+        Ok(Told::default())
     }
 
     fn comparison(&self, phase: Phase) -> Comparison<'_> {
@@ -644,7 +678,9 @@ impl Ingest<'_> {
                 return Ok(open);
             }
         }
-        Ok(Ingested { change_sets: self.settle_waiting()?, ..Ingested::default() })
+        let mut settled = Ingested::default();
+        settled.add(self.settle_waiting()?);
+        Ok(settled)
     }
 
     /// What waits for names that were not just asked for: who is not found is not asked for twice.
@@ -656,7 +692,7 @@ impl Ingest<'_> {
         Ok(Ingested { unresolved, unread: self.unread(&waiting)?, ..Ingested::default() })
     }
 
-    fn settle_waiting(&self) -> Result<usize, DbError> {
+    fn settle_waiting(&self) -> Result<Told, DbError> {
         let findings = self.findings()?;
         let told = self.tell(findings, Purpose::Tell)?;
         self.connection
@@ -665,7 +701,8 @@ impl Ingest<'_> {
         Ok(told)
     }
 
-    fn tell(&self, findings: Vec<Finding>, purpose: Purpose) -> Result<usize, DbError> {
+    /// Makes events of one unit and lets them through the bulk guard.
+    fn tell(&self, findings: Vec<Finding>, purpose: Purpose) -> Result<Told, DbError> {
         let order = ContextV7::new();
         let (seconds, nanos) = (self.now.as_second(), self.now.subsec_nanosecond());
         let mut new_id = || {
@@ -677,16 +714,33 @@ impl Ingest<'_> {
             Purpose::Tell | Purpose::BackInTime => {}
             Purpose::Accept => accept(&mut sets),
         }
-        for set in &sets {
-            self.insert_change_set(set)?;
+        let gate = Gate { connection: self.connection, context: self.context, now: self.now };
+        let guarded = gate.pass(sets, purpose, &mut new_id)?;
+        let mut told = Told { opened: guarded.opened, ..Told::default() };
+        for (place, set) in &guarded.sets {
+            self.insert_change_set(*place, set)?;
+            match place {
+                Place::Dispatch { .. } => told.change_sets += 1,
+                Place::Hold(_) => told.held += set.events.len(),
+            }
         }
-        Ok(sets.len())
+        Ok(told)
     }
 
-    fn insert_change_set(&self, set: &ChangeSet) -> Result<(), DbError> {
+    fn insert_change_set(&self, place: Place, set: &ChangeSet) -> Result<(), DbError> {
+        let (hold, counted) = match place {
+            Place::Dispatch { counted } => (None, counted),
+            Place::Hold(hold) => (Some(hold.0), false),
+        };
         self.connection
-            .prepare_cached("INSERT INTO change_set (id, store, seen) VALUES (?1, ?2, ?3)")
-            .and_then(|mut s| s.execute(params![set.id.0.as_bytes(), self.context.no.0, micros(self.now)]))
+            .prepare_cached(
+                "INSERT INTO change_set (id, store, seen, hold, held, counted)
+                 VALUES (?1, ?2, ?3, ?4, ?4 IS NOT NULL, ?5)",
+            )
+            .and_then(|mut s| {
+                let id = set.id.0.as_bytes();
+                s.execute(params![id, self.context.no.0, micros(self.now), hold, counted])
+            })
             .during("store a change set")?;
         let seq = self.connection.last_insert_rowid();
         for event in &set.events {

@@ -158,7 +158,11 @@ pub(super) fn insert_skipped(
 }
 
 /// Whoever was deleted is not written to any more, not even with what is on its way already.
-fn note_deleted(connection: &Connection, store: StoreNo, events: &[ChangeEvent]) -> Result<(), DbError> {
+pub(super) fn note_deleted(
+    connection: &Connection,
+    store: StoreNo,
+    events: &[ChangeEvent],
+) -> Result<(), DbError> {
     let deleted = events.iter().filter(|event| matches!(event.change, Change::ObjectDeleted { .. }));
     for id in deleted.filter_map(|event| event.entry.id) {
         execute(
@@ -182,7 +186,8 @@ fn waiting_change_sets(connection: &Connection, store: StoreNo) -> Result<Vec<(i
     connection
         .prepare_cached(
             "SELECT seq, id FROM change_set
-             WHERE store = ?1 AND dispatched_at IS NULL AND set_aside IS NULL ORDER BY seq LIMIT ?2",
+             WHERE store = ?1 AND dispatched_at IS NULL AND held = 0 AND set_aside IS NULL
+             ORDER BY seq LIMIT ?2",
         )
         .and_then(|mut s| {
             s.query_map(params![store.0, CHANGE_SETS_AT_ONCE], |row| {

@@ -103,6 +103,8 @@ pub struct StatusRow {
     pub outbox_pending: u64,
     /// Given up.
     pub outbox_failed: u64,
+    /// Events that the bulk guard holds back.
+    pub held: u64,
     /// What went wrong last.
     pub last_error: Option<String>,
 }
@@ -204,12 +206,13 @@ impl Reader {
     }
 
     /// How much is stored and on its way to be told: findings, change sets, notifications and messages that
-    /// wait for their next stage. 0: whoever had to be told was, or will not be.
+    /// wait for their next stage. 0: whoever had to be told was, or will not be, or is when an operator says so.
     pub fn in_hand(&self) -> Result<u64, DbError> {
         self.connection
             .query_row(
                 "SELECT (SELECT count(*) FROM finding)
-                      + (SELECT count(*) FROM change_set WHERE dispatched_at IS NULL AND set_aside IS NULL)
+                      + (SELECT count(*) FROM change_set
+                         WHERE dispatched_at IS NULL AND held = 0 AND set_aside IS NULL)
                       + (SELECT count(*) FROM notification WHERE message IS NULL AND set_aside IS NULL)
                       + (SELECT count(*) FROM message WHERE due_at IS NOT NULL)",
                 [],
@@ -264,7 +267,10 @@ impl Reader {
                          AND deleted_at IS NULL),
                         last_error,
                         (SELECT count(*) FROM change_set WHERE store = store.no AND set_aside IS NOT NULL)
-                        + (SELECT count(*) FROM notification WHERE store = store.no AND set_aside IS NOT NULL)
+                        + (SELECT count(*) FROM notification WHERE store = store.no AND set_aside IS NOT NULL),
+                        (SELECT count(*) FROM hold JOIN change_set ON change_set.hold = hold.seq AND held = 1
+                                                   JOIN event ON event.change_set = change_set.seq
+                         WHERE hold.store = store.no AND hold.ended_at IS NULL)
                  FROM store ORDER BY name",
             )
             .and_then(|mut s| s.query_map([], |row| self.status_at(row))?.collect())
@@ -285,6 +291,7 @@ impl Reader {
             entries: count_at(row, 8)?,
             outbox_pending: count_at(row, 9)?,
             outbox_failed: count_at(row, 10)?,
+            held: count_at(row, 13)?,
             last_error: row.get::<_, Option<String>>(11)?.or_else(|| set_aside(count_at(row, 12).ok()?)),
         })
     }
@@ -300,7 +307,7 @@ fn set_aside(rows: u64) -> Option<String> {
     })
 }
 
-fn count_at(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
+pub(super) fn count_at(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
     row.get::<_, i64>(column).map(i64::unsigned_abs)
 }
 
@@ -308,7 +315,7 @@ const EVENT: &str = "SELECT event.seq, store.name, event.facts
     FROM event JOIN change_set ON change_set.seq = event.change_set JOIN store ON store.no = change_set.store
     WHERE change_set.seen >= ?1 AND (?2 IS NULL OR store.name = ?2)";
 
-fn event_at(row: &Row<'_>) -> rusqlite::Result<EventRow> {
+pub(super) fn event_at(row: &Row<'_>) -> rusqlite::Result<EventRow> {
     Ok(EventRow { seq: row.get(0)?, store: row.get(1)?, event: json_at(row, 2)? })
 }
 

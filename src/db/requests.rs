@@ -67,7 +67,7 @@ impl RequestOutcome {
 
 /// Where a command leaves its requests.
 pub struct Requests {
-    connection: Connection,
+    pub(super) connection: Connection,
     /// `None`: a daemon has it, and carries out what is asked.
     lock: Option<RunLock>,
 }

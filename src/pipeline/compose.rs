@@ -70,9 +70,12 @@ async fn compose_all(store: &Store) -> Result<Option<Timestamp>, DbError> {
         }
         let written = drafts.len();
         if written > 0 {
-            store.db.enqueue(store.context.no, drafts, now).await?;
-            debug!(mails = written, "composed");
+            let dropped = store.db.enqueue(store.context.no, drafts, now).await?;
+            debug!(mails = written - dropped, "composed");
             store.wake.deliver.notify_one();
+            if dropped > 0 {
+                store.wake.compose.notify_one();
+            }
         }
         next = [next, composable.next].into_iter().flatten().min();
         match composable.more {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, error};
+use tracing::{debug, error, info};
 
 use super::{LOOK_AROUND, Store, woken};
 use crate::{clock, db::DbError, error_chain::chain};
@@ -22,11 +22,22 @@ pub(super) async fn run(store: Arc<Store>, cancel: CancellationToken) {
     }
 }
 
+/// Does a piece of what an operator wants done with what is held, and says whether nothing more is to do.
+async fn let_go(store: &Store) -> Result<bool, DbError> {
+    let news = store.db.carry_out_wishes(Arc::clone(&store.context), clock::now()).await?;
+    if let Some((hold, wish)) = news.ended {
+        let wish = wish.as_str();
+        info!(hold.id = %hold, wish, "what an operator asked for a hold is done; new changes are counted anew");
+    }
+    Ok(news.is_idle)
+}
+
 async fn dispatch_all(store: &Store) -> Result<(), DbError> {
     loop {
+        let is_idle = let_go(store).await?;
         let (context, options) = (Arc::clone(&store.context), Arc::clone(&store.options));
         let done = store.db.dispatch(context, options, clock::now()).await?;
-        if done.change_sets == 0 {
+        if done.change_sets == 0 && is_idle {
             return Ok(());
         }
         for (change_set, why) in &done.set_aside {

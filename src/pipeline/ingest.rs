@@ -18,7 +18,7 @@ use crate::{
     change::observation::{Observation, Observed},
     clock,
     connector::{Basis, ConnectorError, Disposition, Lookup, ServerKind},
-    db::{Baseline, DbError, Ingested, LookedUp, ReadBelow, StoreState},
+    db::{Baseline, DbError, Ingested, LookedUp, OpenedHold, ReadBelow, StoreState},
     directory::{
         batch::Phase,
         checkpoint::{Checkpoint, Mechanism},
@@ -165,8 +165,9 @@ impl Ingest {
             rest = std::mem::take(&mut ingested.rest);
             if let Some(progress) = &mut self.progress {
                 progress.add(ingested.readings);
-            } else if ingested.change_sets > 0 {
-                info!(readings = ingested.readings, change_sets = ingested.change_sets, "ingested");
+            } else if ingested.change_sets > 0 || ingested.held > 0 {
+                let Ingested { readings, change_sets, held, .. } = ingested;
+                info!(readings, change_sets, events_held = held, "ingested");
             } else {
                 debug!(readings = ingested.readings, "ingested, and nothing to tell");
             }
@@ -216,6 +217,7 @@ impl Ingest {
     }
 
     async fn told(&mut self, ingested: Ingested) -> Result<(), ElsewhereError> {
+        say_holds(&ingested.opened);
         if ingested.change_sets > 0 {
             self.store.wake.dispatch.notify_one();
         }
@@ -265,7 +267,8 @@ impl Ingest {
         let settled = self.store.db.settle(context, looked_up, below, clock::now()).await?;
         self.open = settled.unresolved;
         self.unread = settled.unread;
-        debug!(change_sets = settled.change_sets, "names looked up");
+        debug!(change_sets = settled.change_sets, events_held = settled.held, "names looked up");
+        say_holds(&settled.opened);
         if settled.change_sets > 0 {
             self.store.wake.dispatch.notify_one();
         }
@@ -312,6 +315,19 @@ async fn take_in(
     checkpoint: Option<Checkpoint>,
 ) -> Result<Ingested, DbError> {
     store.db.ingest(Arc::clone(&store.context), observations, phase, checkpoint, clock::now()).await
+}
+
+/// What the guard holds is an operator's business from now on.
+fn say_holds(opened: &[OpenedHold]) {
+    for OpenedHold { id, facts, recalled } in opened {
+        warn!(
+            hold.id = %id,
+            cause = facts.cause().as_str(),
+            counted = facts.sentence(),
+            change_sets_recalled = recalled,
+            "a mass change is held and told to nobody; `dirherald held` shows, releases or discards it"
+        );
+    }
 }
 
 /// Comparing with an older copy would tell everybody that what they did since was undone.

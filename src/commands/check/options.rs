@@ -2,6 +2,8 @@
 
 use super::report::Section;
 use crate::{
+    change::guard::GuardSettings,
+    commands::table::roughly,
     directory::schema::{FilterUse, Schema},
     notify::{
         options::{Copies, Options},
@@ -28,6 +30,21 @@ pub(super) fn look(options: &Options, schema: &Schema) -> Section {
     filters(options, schema, &mut section);
     limits(options, &mut section);
     problems(options, schema, &mut section);
+    section
+}
+
+/// The limits beyond which changes wait for somebody.
+pub(super) fn guard(settings: &GuardSettings) -> Section {
+    let GuardSettings { window, max_events, membership_percent, membership_min } = *settings;
+    let mut section = Section::default();
+    section.fact(
+        "guard",
+        format!(
+            "holds what exceeds, within {}, {max_events} events, or {membership_percent} % of the members of a group \
+             of at least {membership_min}",
+            roughly(window)
+        ),
+    );
     section
 }
 
@@ -200,6 +217,15 @@ mod tests {
         assert!(!text.contains("public_group_owner") && !text.contains("domains"), "{text}");
         let text = check(&format!("owner {TO}"), &[], 0, &["owner: "]);
         assert!(!text.contains("actors"), "{text}");
+    }
+
+    #[test]
+    fn the_guards_limits_are_told_in_a_line() {
+        assert_eq!(
+            guard(&GuardSettings::default()).to_string().lines().nth(1).unwrap().trim(),
+            "guard          holds what exceeds, within 5 min, 1000 events, or 50 % of the members of a group of at least \
+             20"
+        );
     }
 
     #[test]
