@@ -31,23 +31,35 @@ CREATE INDEX change_set_waiting ON change_set (store, seq) WHERE dispatched_at I
 CREATE INDEX change_set_held ON change_set (hold, seq) WHERE held = 1;
 CREATE INDEX change_set_seen ON change_set (store, seen);
 
--- Full readings that are compared with the mirror: wanted, under way, done. Only one of a store is not done.
+-- Readings of everything, or of one group, that are compared with the mirror: wanted, under way, done. Only one of
+-- everything of a store is not done.
 CREATE TABLE comparison (
     seq          INTEGER PRIMARY KEY AUTOINCREMENT,
     store        INTEGER NOT NULL REFERENCES store (no),
     -- Whose differences become events: told as any; with cause `accepted`, telling nobody; or all held.
     purpose      TEXT NOT NULL CHECK (purpose IN ('tell', 'accept', 'back-in-time')),
+    -- The one entry that is read. NULL: everything is.
+    entry        BLOB CHECK (length(entry) = 16),
     asked_at     INTEGER NOT NULL,
     begun_at     INTEGER,
     ended_at     INTEGER,
     -- What came of it: events, and how many of them are held.
     events       INTEGER,
     held         INTEGER,
-    CHECK (ended_at IS NULL OR begun_at IS NOT NULL),
-    CHECK ((ended_at IS NULL) = (events IS NULL)),
-    CHECK ((ended_at IS NULL) = (held IS NULL))
+    -- Why nothing came of it, for a person.
+    problem      TEXT,
+    CHECK (entry IS NULL OR purpose = 'accept'),
+    CHECK (ended_at IS NULL OR begun_at IS NOT NULL OR problem IS NOT NULL),
+    CHECK ((ended_at IS NOT NULL) = (events IS NOT NULL OR problem IS NOT NULL)),
+    CHECK ((events IS NULL) = (held IS NULL)),
+    CHECK (events IS NULL OR problem IS NULL)
 ) STRICT;
-CREATE UNIQUE INDEX comparison_open ON comparison (store) WHERE ended_at IS NULL;
+CREATE UNIQUE INDEX comparison_open ON comparison (store) WHERE ended_at IS NULL AND entry IS NULL;
+CREATE INDEX comparison_of_one ON comparison (store, seq) WHERE ended_at IS NULL AND entry IS NOT NULL;
+CREATE INDEX comparison_failed ON comparison (store, ended_at) WHERE problem IS NOT NULL;
+
+-- When everything was last read to its end and compared, or taken as the baseline. NULL: not since version 3.
+ALTER TABLE store ADD COLUMN compared_at INTEGER;
 
 -- Whether the bulk guard counts its events: they went out, and nobody accepted them.
 ALTER TABLE change_set ADD COLUMN counted INTEGER NOT NULL DEFAULT 0 CHECK (counted IN (0, 1));

@@ -1,6 +1,8 @@
 //! The command line: one file for each subcommand.
 
+mod accept;
 mod check;
+mod compare;
 mod completions;
 mod demo;
 mod events;
@@ -66,6 +68,10 @@ enum Command {
     /// Look at what is held back because it is a mass change; release or discard it
     #[command(subcommand)]
     Held(held::HeldCommand),
+    /// Read everything, and say what differs from what is known
+    Compare(compare::CompareArguments),
+    /// Take the directory as it is as known, and tell nobody what differs; after a restore, for example
+    Accept(accept::AcceptArguments),
     /// Say of each store how it stands, whether or not the daemon runs
     Status(Listing),
     /// See it all at work on a throw-away OpenLDAP; needs no configuration
@@ -209,6 +215,9 @@ pub enum CommandError {
     /// `outbox retry` or `delete` of what cannot be.
     #[error(transparent)]
     Request(#[from] outbox::RequestError),
+    /// `compare` or `accept`.
+    #[error(transparent)]
+    Compare(#[from] compare::CompareError),
     /// `outbox show` of something else.
     #[error("no message in the outbox has the id {id}; `dirherald outbox list` shows those there are")]
     NoSuchMessage {
@@ -314,6 +323,7 @@ impl CommandError {
             | Self::TestMail(_)
             | Self::Demo(_)
             | Self::Request(_)
+            | Self::Compare(_)
             | Self::NoSuchMessage { .. }
             | Self::NothingHeld { .. }
             | Self::SeveralHolds { .. }
@@ -342,6 +352,7 @@ impl CommandError {
             | Self::Mailer { .. }
             | Self::Demo(_)
             | Self::Request(_)
+            | Self::Compare(_)
             | Self::NoSuchMessage { .. }
             | Self::NothingHeld { .. }
             | Self::SeveralHolds { .. }
@@ -409,6 +420,8 @@ fn carry_out(arguments: Arguments) -> Result<Exit, CommandError> {
         Command::Simulate(arguments) => simulate::simulate(&config()?, &arguments),
         Command::Outbox(command) => block_on(outbox::outbox(&config()?, &command)),
         Command::Held(command) => block_on(held::held(&config()?, &command)),
+        Command::Compare(arguments) => block_on(compare::compare(&config()?, complete, &arguments)),
+        Command::Accept(arguments) => block_on(accept::accept(&config()?, complete, &arguments)),
         Command::Status(listing) => status::status(&config()?, &listing),
         Command::Demo(arguments) => block_on(demo::run(arguments)),
         Command::Completions(arguments) => completions::completions(&arguments),

@@ -133,6 +133,8 @@ pub struct StoreSettings {
     pub watch: Watch,
     /// How to reach the directory, and where the watched tree begins.
     pub connector: ConnectorSettings,
+    /// How often everything is read and compared. `None`: never by itself.
+    pub full_comparison: Option<Duration>,
     /// Which attributes mean what.
     pub schema: Schema,
     /// How mail leaves.

@@ -37,6 +37,7 @@ use std::{
 };
 
 pub use self::{
+    controls::{is_covered, is_reached},
     decode::DecodeError,
     error::{Answer, ConnectorError, Disposition, Failure, Problem, code_name},
     feed::{Feed, Gone, Outlet, Progress},
@@ -150,6 +151,8 @@ pub enum Basis {
     Checkpoint,
     /// Nothing was stored: everything there is.
     Nothing,
+    /// A full comparison is wanted: everything there is.
+    Everything,
     /// The server no longer knows the changes since the checkpoint: everything there is.
     CheckpointRefused,
     /// The server went back in time (restored from a copy?): everything there is, and nothing of it may be
@@ -157,9 +160,25 @@ pub enum Basis {
     WentBack,
 }
 
+/// How much a connection is to show.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Extent {
+    /// What happened since the checkpoint; without one, everything.
+    SinceCheckpoint,
+    /// Everything, from a server that is not behind the checkpoint.
+    Everything,
+    /// Everything, whatever the server's age: a person, or the wait for a younger one, has decided so.
+    EverythingEvenOlder,
+}
+
 /// Where what was handed on is stored.
 pub trait CheckpointSource: Send + Sync {
     /// The newest checkpoint that is *stored*: what is still queued will be read again. `None`: there is
     /// none.
     fn checkpoint(&self) -> impl Future<Output = Option<Checkpoint>> + Send;
+
+    /// How much the next connection is to show.
+    fn extent(&self) -> impl Future<Output = Extent> + Send {
+        std::future::ready(Extent::SinceCheckpoint)
+    }
 }

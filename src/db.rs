@@ -7,7 +7,9 @@
 mod baseline;
 #[cfg(test)]
 mod company;
+mod comparisons;
 mod compose;
+mod copy;
 mod delivery;
 
 mod error;
@@ -33,13 +35,18 @@ mod worker;
 use std::path::Path;
 
 pub use self::{
+    comparisons::{
+        Asked, ComparisonLook, ComparisonNo, ComparisonOutcome, ComparisonStage, Comparisons, NextComparison,
+        OpenComparison, Standing,
+    },
     compose::{Composable, Cursor, Draft, DraftCopy, MailDue, Told},
+    copy::StateCopy,
     delivery::{AfterAttempt, AttemptRecord, QueueHead, QueuedMail, Stock},
     error::DbError,
     explanation::{Explanation, Fate, IdPrefix, IdPrefixError, MailFate, Pace, Rules, Stage},
     find::{Candidate, Found},
     holds::{HoldAnswer, HoldNews, HoldRow, HoldSpan, HoldWish, OpenedHold},
-    ingest::{Ingested, LookedUp, ReadBelow, StoreContext},
+    ingest::{BegunComparison, EntryCompared, Ingested, LookedUp, ReadBelow, StoreContext},
     notifications::Dispatched,
     open::RunLock,
     reader::{AttemptRow, EventFilter, EventRow, MessageRow, Reader, StateFile, StatusRow, WholeMessage},

@@ -3,6 +3,7 @@
 //! Each stage after ingest runs on a wake-up **and** on a timer, takes no input but the database, and is safe
 //! to run twice: a stage that missed its wake-up, or died with its work half done, finds it again.
 
+mod comparing;
 mod compose;
 mod deliver;
 mod dispatch;
@@ -33,6 +34,8 @@ const LOOK_AROUND: Duration = Duration::from_secs(30);
 /// How often the state file is asked whether a command has left something to do in it.
 const LOOK_FOR_REQUESTS: Duration = Duration::from_millis(250);
 
+pub use self::comparing::{NotCompared, accept_once, compare_once};
+
 /// Everything the stages of one identity store share.
 pub struct Store {
     /// Its name.
@@ -43,6 +46,8 @@ pub struct Store {
     pub context: Arc<StoreContext>,
     /// Where changes come from.
     pub connector: Connector,
+    /// How often everything is read and compared by itself. `None`: never.
+    pub full_comparison: Option<Duration>,
     /// Who is told.
     pub options: Arc<Options>,
     /// How mail is written.
@@ -52,12 +57,42 @@ pub struct Store {
     /// In which times are told.
     pub timezone: TimeZone,
     /// The bells between the stages.
-    pub wake: Wake,
+    pub wake: Arc<Wake>,
+}
+
+/// What it takes to follow a directory, and nobody to tell.
+pub struct Directory {
+    /// The store's name.
+    pub name: StoreName,
+    /// The state.
+    pub db: Db,
+    /// How it compares.
+    pub context: Arc<StoreContext>,
+    /// Where changes come from.
+    pub connector: Connector,
+    /// How often everything is read and compared by itself. `None`: never.
+    pub full_comparison: Option<Duration>,
+    /// The bells between the stages.
+    pub wake: Arc<Wake>,
+}
+
+impl Store {
+    fn directory(&self) -> Directory {
+        Directory {
+            name: self.name.clone(),
+            db: self.db.clone(),
+            context: Arc::clone(&self.context),
+            connector: self.connector.clone(),
+            full_comparison: self.full_comparison,
+            wake: Arc::clone(&self.wake),
+        }
+    }
 }
 
 /// One bell for each stage that waits for the one before it.
 #[derive(Debug, Default)]
 pub struct Wake {
+    compare: Notify,
     dispatch: Notify,
     compose: Notify,
     deliver: Notify,
@@ -65,6 +100,7 @@ pub struct Wake {
 
 impl Wake {
     fn all(&self) {
+        self.compare.notify_one();
         self.dispatch.notify_one();
         self.compose.notify_one();
         self.deliver.notify_one();
@@ -76,7 +112,7 @@ pub async fn run(store: Store, cancel: CancellationToken) {
     let span = info_span!("store", store.name = %store.name);
     let store = Arc::new(store);
     let mut stages = JoinSet::new();
-    stages.spawn(follow::run(Arc::clone(&store), cancel.clone()).instrument(span.clone()));
+    stages.spawn(follow::run(Arc::new(store.directory()), cancel.clone()).instrument(span.clone()));
     stages.spawn(dispatch::run(Arc::clone(&store), cancel.clone()).instrument(span.clone()));
     stages.spawn(compose::run(Arc::clone(&store), cancel.clone()).instrument(span.clone()));
     stages.spawn(watch::run(Arc::clone(&store), cancel.clone()).instrument(span.clone()));

@@ -39,6 +39,18 @@ pub struct Comparison<'a> {
     /// In a refresh an image that is as new as what is known is compared too: without a new stamp, refint
     /// writes other names for the same people.
     pub phase: Phase,
+    /// What becomes of what is older than what is known.
+    pub older: Older,
+}
+
+/// What becomes of a reading that is older than what is known (rule 5).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Older {
+    /// It changes nothing: it comes late, or from a server that is behind.
+    #[default]
+    Ignored,
+    /// It is how things are: everything is read and compared, and the directory may hold what was restored.
+    Counts,
 }
 
 /// Compares `observation` with the mirror. A present set changes nothing by itself: its end is the caller's to judge.
@@ -47,8 +59,8 @@ pub fn reconcile<M: Mirror>(
     comparison: &Comparison<'_>,
     mirror: &M,
 ) -> Result<Effects, M::Error> {
-    let Comparison { schema, tree, member_cap, phase } = *comparison;
-    let rules = Rules { schema, tree, mirror, member_cap, phase };
+    let Comparison { schema, tree, member_cap, phase, older } = *comparison;
+    let rules = Rules { schema, tree, mirror, member_cap, phase, older };
     match observation {
         Observation::Entry(observed) => rules.entry(observed),
         Observation::Delta(delta) => rules.delta(delta),
@@ -64,6 +76,7 @@ struct Rules<'a, M> {
     mirror: &'a M,
     member_cap: usize,
     phase: Phase,
+    older: Older,
 }
 
 /// How an entry differs from what was known of it.
@@ -455,7 +468,9 @@ impl<M: Mirror> Rules<'_, M> {
         let (Some(known), Some(new)) = (&known.stamp, stamp) else { return false };
         match self.phase {
             Phase::Live => new <= known,
-            Phase::RefreshBegins | Phase::Refresh | Phase::RefreshEnds => new < known,
+            Phase::RefreshBegins | Phase::Refresh | Phase::RefreshEnds => {
+                self.older == Older::Ignored && new < known
+            }
         }
     }
 

@@ -123,6 +123,16 @@ impl<'a> Printer<'a> {
             }
         }
     }
+
+    /// For what stands between events.
+    pub(super) fn output(&mut self) -> &mut Output {
+        &mut self.output
+    }
+
+    /// What was printed so far is seen.
+    pub(super) fn finish(self) -> Result<(), CommandError> {
+        self.output.finish()
+    }
 }
 
 /// The keys of the contract, in its order, then what only some changes have.

@@ -13,10 +13,11 @@ use super::{CommandError, Exit};
 use crate::{
     config::{Complete, StoreSettings},
     connector::{Connector, Timing, settings::ConnectorSettings},
-    db::{Db, DbError, MirrorView, RunLock, StoreContext},
+    db::{Db, DbError, MirrorView, RunLock, StoreContext, StoreNo},
     directory::watched::WatchedTree,
     outbox::mailer::Mailer,
-    pipeline, telemetry,
+    pipeline::{self, Directory},
+    telemetry,
 };
 
 /// A stop is clean within this time, or not at all.
@@ -67,7 +68,6 @@ async fn store(db: Db, settings: StoreSettings) -> Result<pipeline::Store, Comma
     let mailer = Mailer::new(&settings.mail)
         .map_err(|source| CommandError::Mailer { store: settings.name.to_string(), source })?;
     let view = view(&settings);
-    let tree = watched(&settings.connector);
     let facts = db.begin_store(settings.name.clone(), view).await?;
     if facts.mirror == MirrorView::Another {
         warn!(
@@ -75,22 +75,38 @@ async fn store(db: Db, settings: StoreSettings) -> Result<pipeline::Store, Comma
             "base_dn, exclude or schema is another than before: everything is read again, and what changed since is not told"
         );
     }
-    let attributes = settings.schema.requested_attributes();
-    // One more than the limit: enough to see that it is exceeded.
-    let member_cap = settings.notify.group_expansion_limit.saturating_add(1);
-    let context = StoreContext::new(facts.no, tree, Arc::new(settings.schema), member_cap);
-    let context = context.guarded(settings.guard);
+    let Directory { name, db, context, connector, full_comparison, wake } =
+        directory(db, facts.no, &settings);
     Ok(pipeline::Store {
-        name: settings.name,
+        name,
         db,
-        context: Arc::new(context),
-        connector: Connector::new(settings.connector, attributes, Timing::default()),
+        context,
+        connector,
+        full_comparison,
         options: Arc::new(settings.notify),
         mail: settings.mail,
         mailer,
         timezone: settings.timezone,
-        wake: pipeline::Wake::default(),
+        wake,
     })
+}
+
+/// What it takes to follow the directory of store `no`.
+pub(super) fn directory(db: Db, no: StoreNo, settings: &StoreSettings) -> Directory {
+    let attributes = settings.schema.requested_attributes();
+    // One more than the limit: enough to see that it is exceeded.
+    let member_cap = settings.notify.group_expansion_limit.saturating_add(1);
+    let schema = Arc::new(settings.schema.clone());
+    let context =
+        StoreContext::new(no, watched(&settings.connector), schema, member_cap).guarded(settings.guard);
+    Directory {
+        name: settings.name.clone(),
+        db,
+        context: Arc::new(context),
+        connector: Connector::new(settings.connector.clone(), attributes, Timing::default()),
+        full_comparison: settings.full_comparison,
+        wake: Arc::default(),
+    }
 }
 
 /// What is read of the directory, and how: a mirror of another view is not compared with.

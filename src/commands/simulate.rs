@@ -120,9 +120,10 @@ fn say(
     Ok(())
 }
 
-struct Finder<'a> {
-    reader: &'a Reader,
-    store: &'a StoreSettings,
+/// Finds the entry that a text means.
+pub(super) struct Finder<'a> {
+    pub(super) reader: &'a Reader,
+    pub(super) store: &'a StoreSettings,
 }
 
 impl Finder<'_> {
@@ -161,7 +162,7 @@ impl Finder<'_> {
         }
     }
 
-    fn entry(&self, text: &str) -> Result<Candidate, CommandError> {
+    pub(super) fn entry(&self, text: &str) -> Result<Candidate, CommandError> {
         let (store, text) = (self.store.name.to_string(), text.to_owned());
         match self.reader.find(&store, &self.store.schema, &text)? {
             Found::One(candidate) => Ok(candidate),

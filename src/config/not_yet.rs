@@ -29,7 +29,6 @@ pub const STORE: &[NotYet] = &[
     Word("watch", "persistent-search"),
     Word("bell", "off"),
     Key("poll_interval"),
-    Key("full_comparison"),
     Word("bind.method", "gssapi"),
     Key("accesslog.base_dn"),
     Key("notify.password_portal_url"),

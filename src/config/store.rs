@@ -44,6 +44,7 @@ impl StoreReader<'_> {
         let kind = self.kind();
         let watch = self.watch();
         let connector = self.connector();
+        let full_comparison = self.get("full_comparison");
         let schema = self.schema();
         let mail = self.mail();
         let notify = self.notify();
@@ -55,6 +56,7 @@ impl StoreReader<'_> {
             kind: kind?,
             watch: watch?,
             connector: connector?,
+            full_comparison: full_comparison?,
             schema: schema?,
             mail: mail?,
             notify: notify?,

@@ -102,6 +102,16 @@ from_typed! {
     TimeZone: Zone;
 }
 
+/// A duration, or the word that stands for none.
+impl FromTyped for Option<Duration> {
+    fn from_typed(value: &Typed) -> Option<Self> {
+        if let Typed::Length(length) = value {
+            return Some(Some(*length));
+        }
+        matches!(value, Typed::Word(_)).then_some(None)
+    }
+}
+
 impl FromTyped for SecretString {
     fn from_typed(value: &Typed) -> Option<Self> {
         if let Typed::Secret(SecretText(secret)) = value { Some(secret.clone()) } else { None }

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::directory::{
     checkpoint::{Checkpoint, Mechanism},
-    entry::EntryId,
+    entry::{EntryId, Stamp},
 };
 
 /// The sync request control, section 2.2.
@@ -58,6 +58,23 @@ impl Cookie {
     pub fn checkpoint(&self) -> Option<Checkpoint> {
         self.covers_something().then(|| Checkpoint { mechanism: Mechanism::Syncrepl, bytes: self.0.clone() })
     }
+}
+
+/// Whether what bears `stamp` was shown by the time of `checkpoint`.
+pub fn is_covered(stamp: &Stamp, checkpoint: &Checkpoint) -> bool {
+    Cookie::of(checkpoint).is_some_and(|cookie| covers(&cookie, stamp.as_str()))
+}
+
+/// Whether all that was shown by the time of `older` was shown by the time of `newer` too.
+pub fn is_reached(older: &Checkpoint, newer: &Checkpoint) -> bool {
+    let (Some(older), Some(newer)) = (Cookie::of(older), Cookie::of(newer)) else { return false };
+    older.csns().all(|csn| covers(&newer, csn))
+}
+
+/// The third part of a change sequence number names the server that made the change.
+fn covers(cookie: &Cookie, csn: &str) -> bool {
+    let server = |csn: &str| csn.split('#').nth(2).map(str::to_owned);
+    cookie.csns().any(|known| server(known) == server(csn) && known >= csn)
 }
 
 /// Section 2.3.

@@ -78,6 +78,8 @@ impl Error for ConnectorError {}
 pub enum Disposition {
     /// The connection is opened again, soon.
     Reconnect,
+    /// The server is behind the checkpoint and may be a replica that catches up: it is asked again, soon.
+    Wait,
     /// The checkpoint is of no use: everything is read again and compared.
     Resync,
     /// Only a person can repair it, here or on the server; it is tried again, rarely.
@@ -96,7 +98,7 @@ impl Disposition {
     fn rank(&self) -> u8 {
         match self {
             Self::Resync => 0,
-            Self::Reconnect => 1,
+            Self::Reconnect | Self::Wait => 1,
             Self::RetrySlowly { .. } => 2,
             Self::Stop { .. } => 3,
         }

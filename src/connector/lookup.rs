@@ -128,6 +128,12 @@ impl Lookup {
         Ok(sights.into_iter().map(Sight::entry).collect())
     }
 
+    /// The entry `id`, wherever it is at `base` or below. `None`: there is none that we may read.
+    pub async fn entry_with_id(&mut self, id: EntryId, base: &Dn) -> Result<Option<Image>, ConnectorError> {
+        let found = self.entries_by_id(std::slice::from_ref(&id), base).await?;
+        Ok(found.into_iter().next().flatten())
+    }
+
     /// Where the entries `ids` are now, in their order, by the naming contexts (RFC 4512, section 5.1) that
     /// hold `base`. Where the base is a naming context itself nothing is asked, and they are nowhere.
     pub async fn whereabouts(

@@ -7,7 +7,7 @@ use tokio::{sync::mpsc, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Basis, CheckpointSource, Connector, ConnectorError, Disposition, FeedEvent,
+    Basis, CheckpointSource, Connector, ConnectorError, Disposition, Extent, FeedEvent,
     error::Problem,
     feed::{Feed, Gone, Outlet, Progress, syncrepl::Syncrepl},
     session::Session,
@@ -35,11 +35,10 @@ impl Connector {
             if tell(&out, FeedEvent::Connecting, &cancel).await.is_err() {
                 return Ok(());
             }
-            let Some(stored) = cancel.run_until_cancelled(checkpoints.checkpoint()).await else {
-                return Ok(());
-            };
+            let stored = async { (checkpoints.checkpoint().await, checkpoints.extent().await) };
+            let Some((stored, extent)) = cancel.run_until_cancelled(stored).await else { return Ok(()) };
             let mut outlet = Outlet::new(out.clone());
-            let start = doubt.begin(stored);
+            let start = doubt.begin(stored, extent);
             let failed = match self.attempt(&start, &out, &mut outlet, &cancel).await {
                 Ok(Stopped) => return Ok(()),
                 Err(error) => error,
@@ -129,11 +128,6 @@ impl Connector {
     ) -> Result<(), Problem> {
         let kind = session.require_sync().await?;
         session.require_base(&self.settings().base_dn).await?;
-        self.shared.in_use.store(index, Ordering::Relaxed);
-        let connected = FeedEvent::Connected { url: self.url(index).to_string(), kind, basis: start.basis };
-        if out.send(connected).await.is_err() {
-            return Ok(());
-        }
         let feed = Syncrepl {
             base: &self.settings().base_dn,
             wanted: &self.shared.wanted,
@@ -141,6 +135,14 @@ impl Connector {
             bind: &self.settings().bind,
             timing: self.shared.timing,
         };
+        if let Some(known) = &start.must_know {
+            feed.refuse_behind(session, known).await?;
+        }
+        self.shared.in_use.store(index, Ordering::Relaxed);
+        let connected = FeedEvent::Connected { url: self.url(index).to_string(), kind, basis: start.basis };
+        if out.send(connected).await.is_err() {
+            return Ok(());
+        }
         feed.follow(session, start.from.clone(), outlet).await
     }
 }
@@ -162,9 +164,17 @@ async fn tell(
 struct Start {
     /// What is offered to the server.
     from: Option<Checkpoint>,
-    /// What is stored, offered or not: what was shown before.
+    /// What is stored, offered or not: what was shown before. Says nothing where the server may be older.
     shown: Option<Checkpoint>,
+    /// A server that is behind this shows what is out of date, and is not read.
+    must_know: Option<Checkpoint>,
     basis: Basis,
+}
+
+impl Start {
+    fn everything(basis: Basis) -> Self {
+        Self { from: None, shown: None, must_know: None, basis }
+    }
 }
 
 /// Whether the stored checkpoint can still be used.
@@ -177,13 +187,22 @@ struct Doubt {
 }
 
 impl Doubt {
-    fn begin(&self, stored: Option<Checkpoint>) -> Start {
-        let (from, basis) = match (self.read_all, &stored) {
-            (_, None) => (None, Basis::Nothing),
-            (Some(basis), Some(_)) => (None, basis),
-            (None, Some(_)) => (stored.clone(), Basis::Checkpoint),
-        };
-        Start { from, shown: stored, basis }
+    fn begin(&self, stored: Option<Checkpoint>, extent: Extent) -> Start {
+        let Some(stored) = stored else { return Start::everything(Basis::Nothing) };
+        let checked =
+            |basis| Start { from: None, shown: Some(stored.clone()), must_know: Some(stored.clone()), basis };
+        match (self.read_all, extent) {
+            (Some(Basis::WentBack), _) => Start::everything(Basis::WentBack),
+            (_, Extent::EverythingEvenOlder) => Start::everything(Basis::Everything),
+            (Some(basis), _) => checked(basis),
+            (None, Extent::Everything) => checked(Basis::Everything),
+            (None, Extent::SinceCheckpoint) => Start {
+                from: Some(stored.clone()),
+                shown: Some(stored),
+                must_know: None,
+                basis: Basis::Checkpoint,
+            },
+        }
     }
 
     /// A server that is behind may be a replica that catches up: it gets `patience` to do so.
@@ -198,7 +217,7 @@ impl Doubt {
         }
         let since = *self.behind_since.get_or_insert(now);
         if now.duration_since(since) < patience {
-            return Disposition::Reconnect;
+            return Disposition::Wait;
         }
         self.read_all = Some(Basis::WentBack);
         Disposition::Resync
@@ -218,7 +237,7 @@ impl Retries {
 
     fn after(&mut self, disposition: &Disposition) -> Option<Duration> {
         match disposition {
-            Disposition::Reconnect | Disposition::Resync => Some(self.soon.next()),
+            Disposition::Reconnect | Disposition::Wait | Disposition::Resync => Some(self.soon.next()),
             Disposition::RetrySlowly { .. } => Some(self.rarely.next()),
             Disposition::Stop { .. } => None,
         }
@@ -276,7 +295,7 @@ mod tests {
     }
 
     fn offered(doubt: &Doubt, stored: Option<Checkpoint>) -> (Option<Checkpoint>, Basis) {
-        let start = doubt.begin(stored);
+        let start = doubt.begin(stored, Extent::SinceCheckpoint);
         (start.from, start.basis)
     }
 
@@ -302,10 +321,26 @@ mod tests {
         let behind = failed(Problem::WentBack(answer()));
         let weigh_after =
             |doubt: &mut Doubt, seconds| doubt.weigh(&behind, patience, start + Duration::from_secs(seconds));
-        assert_eq!(weigh_after(&mut doubt, 0), Disposition::Reconnect);
-        assert_eq!(weigh_after(&mut doubt, 299), Disposition::Reconnect);
+        assert_eq!(weigh_after(&mut doubt, 0), Disposition::Wait);
+        assert_eq!(weigh_after(&mut doubt, 299), Disposition::Wait);
         assert_eq!(offered(&doubt, Some(stored())), (Some(stored()), Basis::Checkpoint));
         assert_eq!(weigh_after(&mut doubt, 300), Disposition::Resync);
         assert_eq!(offered(&doubt, Some(stored())), (None, Basis::WentBack));
+    }
+
+    #[test]
+    fn a25_everything_is_read_only_of_a_server_that_is_not_behind_unless_somebody_says_so() {
+        let check = |doubt: &Doubt, extent, basis, must_know| {
+            let start = doubt.begin(Some(stored()), extent);
+            assert_eq!((start.from, start.basis, start.must_know), (None, basis, must_know), "{extent:?}");
+        };
+        let mut doubt = Doubt::default();
+        check(&doubt, Extent::Everything, Basis::Everything, Some(stored()));
+        check(&doubt, Extent::EverythingEvenOlder, Basis::Everything, None);
+        let refused = failed(Problem::CheckpointRefused(answer()));
+        doubt.weigh(&refused, Duration::ZERO, Instant::now());
+        check(&doubt, Extent::SinceCheckpoint, Basis::CheckpointRefused, Some(stored()));
+        doubt.weigh(&failed(Problem::WentBack(answer())), Duration::ZERO, Instant::now());
+        check(&doubt, Extent::Everything, Basis::WentBack, None);
     }
 }

@@ -285,6 +285,18 @@ impl Session {
         }
     }
 
+    /// Ends a search of which no more is wanted.
+    pub async fn abandon(&mut self, mut stream: Stream) -> Result<(), Problem> {
+        let id = stream.0.ldap_handle().last_id();
+        let mut ldap = self.ldap.clone();
+        // Without both of these the crate would keep it in mind.
+        let ended = async {
+            stream.0.finish().await;
+            ldap.abandon(id).await
+        };
+        self.call("abandon", ended).await
+    }
+
     /// To be called when nothing was asked of the session for a while, which is no silence of the server's.
     pub fn rested(&mut self) {
         self.heartbeat.rest();

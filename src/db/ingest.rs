@@ -1,5 +1,7 @@
 //! Ingest: a batch against the mirror, in one transaction with its events and its checkpoint.
 
+mod comparing;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -9,9 +11,11 @@ use jiff::{SignedDuration, Timestamp};
 use rusqlite::{Connection, params};
 use uuid::{ContextV7, Uuid};
 
+pub use self::comparing::{BegunComparison, EntryCompared};
 use super::{
     Db, DbError, StoreNo,
     baseline::{self, Names},
+    comparisons::{self, OpenComparison},
     error::During,
     hindsight::members_of,
     holds::{Counting, Gate, OpenedHold, Place},
@@ -28,7 +32,7 @@ use crate::{
         guard::GuardSettings,
         observation::{Observation, Observed},
         purpose::Purpose,
-        reconcile::{Comparison, reconcile},
+        reconcile::{Comparison, Older, reconcile},
         resolve::{Anew, mark_entry, meant_anew, name_entry},
         settle::{Asking, settle, unresolved},
     },
@@ -79,6 +83,8 @@ struct Refresh {
     imaged: Rows,
     shown: u64,
     names: Names,
+    /// What everything is read for. It may stay after the refresh, while names are looked up.
+    comparison: Option<OpenComparison>,
 }
 
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -93,8 +99,15 @@ enum Stage {
 struct Rows(Vec<u64>);
 
 impl Refresh {
-    fn begun() -> Self {
-        Self { stage: Stage::UnderWay, ..Self::default() }
+    fn begun(comparison: Option<OpenComparison>) -> Self {
+        Self { stage: Stage::UnderWay, comparison, ..Self::default() }
+    }
+
+    fn older(&self) -> Older {
+        match (self.stage, self.comparison) {
+            (Stage::UnderWay, Some(_)) => Older::Counts,
+            (Stage::UnderWay, None) | (Stage::Over, _) => Older::Ignored,
+        }
     }
 }
 
@@ -157,6 +170,14 @@ struct Told {
     opened: Vec<OpenedHold>,
 }
 
+impl Told {
+    fn add(&mut self, more: Self) {
+        self.change_sets += more.change_sets;
+        self.held += more.held;
+        self.opened.extend(more.opened);
+    }
+}
+
 impl Ingested {
     fn add(&mut self, told: Told) {
         self.change_sets += told.change_sets;
@@ -191,6 +212,11 @@ impl StoreContext {
     #[must_use]
     pub fn guarded(self, guard: GuardSettings) -> Self {
         Self { guard, ..self }
+    }
+
+    /// Whether a reading has begun since this was made, and is not at its end.
+    pub fn has_begun_to_read(&self) -> bool {
+        self.refresh().stage == Stage::UnderWay
     }
 
     fn asked(&self) -> MutexGuard<'_, BTreeMap<NameKey, Timestamp>> {
@@ -315,12 +341,13 @@ impl Ingest<'_> {
         let missing = stores::baseline(self.connection, self.context.no)? == Baseline::Missing;
         match (phase, missing) {
             (Phase::RefreshBegins, true) => {
-                *self.context.refresh() = Refresh::begun();
+                *self.context.refresh() = Refresh::begun(None);
+                comparisons::refuse_all(self.connection, self.context.no, self.now)?;
                 baseline::begin(self.connection, self.context.no)?;
                 self.load(observations)
             }
             (Phase::RefreshBegins, false) => {
-                *self.context.refresh() = Refresh::begun();
+                *self.context.refresh() = Refresh::begun(self.comparison_under_way()?);
                 self.compare(observations, phase)
             }
             (Phase::Refresh, true) => self.load(observations),
@@ -328,6 +355,7 @@ impl Ingest<'_> {
                 let loaded = self.load(observations)?;
                 self.refuse_nothing()?;
                 baseline::finish(self.connection, self.context)?;
+                comparisons::note_compared(self.connection, self.context.no, self.now)?;
                 *self.context.refresh() = Refresh::default();
                 Ok(Ingested { unresolved: self.excluded_names()?, ..loaded })
             }
@@ -383,7 +411,8 @@ impl Ingest<'_> {
             let waiting = self.findings()?;
             ingested.unresolved = self.unresolved(&waiting)?;
             ingested.unread = self.unread(&waiting)?;
-            if ingested.unresolved.is_empty() && ingested.unread.is_empty() && !waiting.is_empty() {
+            let is_over = !waiting.is_empty() || self.context.refresh().comparison.is_some();
+            if ingested.unresolved.is_empty() && ingested.unread.is_empty() && is_over {
                 ingested.add(self.settle_waiting()?);
             }
         }
@@ -433,6 +462,7 @@ impl Ingest<'_> {
             tree: &self.context.tree,
             member_cap: self.context.member_cap,
             phase,
+            older: self.context.refresh().older(),
         }
     }
 
@@ -687,18 +717,31 @@ impl Ingest<'_> {
     fn still_open(&self) -> Result<Ingested, DbError> {
         let waiting = self.findings()?;
         let mut unresolved = self.unresolved(&waiting)?;
-        let asked = self.context.asked();
-        unresolved.retain(|(key, _)| asked.get(key).is_none_or(|at| !stands(*at, self.now)));
+        self.retain_not_asked(&mut unresolved);
         Ok(Ingested { unresolved, unread: self.unread(&waiting)?, ..Ingested::default() })
+    }
+
+    fn retain_not_asked(&self, names: &mut Vec<(NameKey, Dn)>) {
+        let asked = self.context.asked();
+        names.retain(|(key, _)| asked.get(key).is_none_or(|at| !stands(*at, self.now)));
     }
 
     fn settle_waiting(&self) -> Result<Told, DbError> {
         let findings = self.findings()?;
-        let told = self.tell(findings, Purpose::Tell)?;
+        let comparison = self.context.refresh().comparison;
+        let told = match comparison {
+            Some(open) => self.settle_comparison(open, findings)?,
+            None => self.tell(findings, Purpose::Tell)?,
+        };
+        self.forget_findings()?;
+        Ok(told)
+    }
+
+    fn forget_findings(&self) -> Result<(), DbError> {
         self.connection
             .execute("DELETE FROM finding WHERE store = ?1", [self.context.no.0])
-            .during("empty findings")?;
-        Ok(told)
+            .during("empty findings")
+            .map(drop)
     }
 
     /// Makes events of one unit and lets them through the bulk guard.

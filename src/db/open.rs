@@ -126,7 +126,7 @@ pub(super) fn open_error(
     DbError::Open { path: path.to_owned(), source: source.into() }
 }
 
-fn create_private(path: &Path) -> Result<(), DbError> {
+pub(super) fn create_private(path: &Path) -> Result<(), DbError> {
     OpenOptions::new()
         .read(true)
         .write(true)

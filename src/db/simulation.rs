@@ -19,7 +19,7 @@ use crate::{
         event::ChangeSet,
         finding::Finding,
         observation::Observation,
-        reconcile::{Comparison, reconcile},
+        reconcile::{Comparison, Older, reconcile},
         resolve::resolve,
         settle::{Asking, settle, unresolved},
     },
@@ -391,7 +391,8 @@ impl Simulation<'_> {
     fn observe(&self, observation: &Observation) -> Result<Simulated, SimulationError> {
         let Rules { schema, options } = self.rules;
         let member_cap = options.group_expansion_limit.saturating_add(1);
-        let comparison = Comparison { schema, tree: self.tree, member_cap, phase: Phase::Live };
+        let comparison =
+            Comparison { schema, tree: self.tree, member_cap, phase: Phase::Live, older: Older::Ignored };
         let effects = reconcile(observation, &comparison, &self.mirror)?;
         for write in &effects.writes {
             self.mirror.apply(write, &|_| false)?;

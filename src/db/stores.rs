@@ -120,24 +120,7 @@ impl Db {
 
     /// Where the store's feed stands.
     pub async fn checkpoint(&self, store: StoreNo) -> Result<Option<Checkpoint>, DbError> {
-        self.worker
-            .call(Priority::Ingest, move |connection| {
-                connection
-                    .query_row(
-                        "SELECT checkpoint_mechanism, checkpoint FROM store
-                         WHERE no = ?1 AND checkpoint IS NOT NULL",
-                        [store.0],
-                        |row| Ok((row.get::<_, String>(0)?, row.get(1)?)),
-                    )
-                    .optional()
-                    .during("read a checkpoint")
-                    .map(|found| {
-                        found.and_then(|(mechanism, bytes)| {
-                            Some(Checkpoint { mechanism: Mechanism::parse(&mechanism)?, bytes })
-                        })
-                    })
-            })
-            .await
+        self.worker.call(Priority::Ingest, move |connection| checkpoint(connection, store)).await
     }
 
     /// Says in `status` what is going on.
@@ -199,6 +182,21 @@ pub(super) fn baseline(connection: &Connection, store: StoreNo) -> Result<Baseli
         .and_then(|mut s| s.query_row([store.0], |row| row.get::<_, String>(0)))
         .map(|word| parse_baseline(&word))
         .during("read a store")
+}
+
+pub(super) fn checkpoint(connection: &Connection, store: StoreNo) -> Result<Option<Checkpoint>, DbError> {
+    let found = connection
+        .query_row(
+            "SELECT checkpoint_mechanism, checkpoint FROM store WHERE no = ?1 AND checkpoint IS NOT NULL",
+            [store.0],
+            |row| Ok((row.get::<_, String>(0)?, row.get(1)?)),
+        )
+        .optional()
+        .during("read a checkpoint")?;
+    let known = |(mechanism, bytes): (String, Vec<u8>)| {
+        Some(Checkpoint { mechanism: Mechanism::parse(&mechanism)?, bytes })
+    };
+    Ok(found.and_then(known))
 }
 
 /// Inside an ingest transaction: the checkpoint moves with what it covers.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use tracing::info;
 
-use super::Store;
+use super::Directory;
 use crate::{
     change::observation::{Observation, Observed},
     connector::{ConnectorError, Lookup, Whereabouts},
@@ -29,7 +29,7 @@ pub(super) enum ElsewhereError {
 /// The same observations with an image in place of each deletion of an entry that lives on outside the base,
 /// and without those of entries that are back already.
 pub(super) async fn told_apart(
-    store: &Store,
+    store: &Directory,
     lookup: &mut Lookup,
     observations: Vec<Observation>,
 ) -> Result<Vec<Observation>, ElsewhereError> {
@@ -52,7 +52,7 @@ pub(super) async fn told_apart(
 /// What is to be said of the entries that a complete present phase is about to take as gone and that live on,
 /// outside the base or within it. What came before that end must be stored.
 pub(super) async fn absent_but_alive(
-    store: &Store,
+    store: &Directory,
     lookup: &mut Lookup,
     present: Vec<EntryId>,
 ) -> Result<Vec<Observation>, ElsewhereError> {
@@ -78,7 +78,7 @@ fn deleted(observation: &Observation) -> Option<EntryId> {
     }
 }
 
-fn moved_out(store: &Store, image: Image) -> Observation {
+fn moved_out(store: &Directory, image: Image) -> Observation {
     info!(entry.id = %image.id, "an entry left the watched tree");
     Observation::Entry(Observed::new(image, &store.context.schema))
 }

@@ -8,13 +8,13 @@ use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, error, info, warn};
 
 use super::{
-    Store,
-    ingest::{Incoming, Ingest},
+    Directory,
+    ingest::{Incoming, Ingest, Until},
 };
 use crate::{
-    change::observation::Observation,
-    connector::{Basis, CheckpointSource, Connector, ConnectorError, Disposition, FeedEvent},
-    db::{Db, DbError, Side, StoreNo, StoreState},
+    change::{observation::Observation, purpose::Purpose},
+    connector::{Basis, CheckpointSource, Connector, ConnectorError, Disposition, Extent, FeedEvent},
+    db::{ComparisonStage, Db, DbError, OpenComparison, Side, StoreNo, StoreState},
     directory::{batch::Batch, checkpoint::Checkpoint, schema::Schema},
     error_chain::chain,
 };
@@ -31,6 +31,8 @@ pub(super) enum Ended {
     Stopped,
     /// Trying again is of no use.
     GivenUp(String),
+    /// The directory is older than what is known of it, and nobody waits for a younger one.
+    Behind(String),
     /// The same, and why was said when it happened.
     Refused,
     /// What was read could not be stored.
@@ -39,6 +41,10 @@ pub(super) enum Ended {
     Unanswered(ConnectorError),
     /// One of the tasks is gone that should be running.
     CutShort,
+    /// Everything is to be read, or not any more.
+    Anew,
+    /// A comparison is over, and no more was wanted.
+    Compared,
 }
 
 struct Stored {
@@ -57,13 +63,34 @@ impl CheckpointSource for Stored {
             }
         }
     }
+
+    async fn extent(&self) -> Extent {
+        match self.db.open_comparison(self.store).await {
+            Ok(Some(OpenComparison { purpose, stage: ComparisonStage::Begun, .. })) => extent_for(purpose),
+            Ok(Some(OpenComparison { stage: ComparisonStage::Wanted, .. }) | None) => Extent::SinceCheckpoint,
+            Err(error) => {
+                // What it had begun to find would be told as something else.
+                error!(error = chain(&error), "cannot read whether a comparison is under way");
+                Extent::Everything
+            }
+        }
+    }
 }
 
-pub(super) async fn run(store: Arc<Store>, cancel: CancellationToken) {
+/// Who accepts the directory as it is, or has waited for a younger one, takes an older one too.
+fn extent_for(purpose: Purpose) -> Extent {
+    match purpose {
+        Purpose::Tell => Extent::Everything,
+        Purpose::Accept | Purpose::BackInTime => Extent::EverythingEvenOlder,
+    }
+}
+
+pub(super) async fn run(store: Arc<Directory>, cancel: CancellationToken) {
     loop {
-        match follow(&store, &cancel).await {
+        match follow(&store, Until::Stopped, &cancel).await {
+            Ended::Anew => continue,
             Ended::Stopped => return say_state(&store, StoreState::Stopped).await,
-            Ended::GivenUp(why) => {
+            Ended::GivenUp(why) | Ended::Behind(why) => {
                 error!(error = why, "stopped following the directory; restart after it is mended");
                 say_error(&store, Some(why)).await;
                 say_state(&store, StoreState::Stopped).await;
@@ -87,7 +114,7 @@ pub(super) async fn run(store: Arc<Store>, cancel: CancellationToken) {
                 say_error(&store, Some(failure)).await;
                 say_state(&store, StoreState::Connecting).await;
             }
-            Ended::CutShort => {
+            Ended::CutShort | Ended::Compared => {
                 error!("following the directory was cut short; beginning again soon");
                 say_state(&store, StoreState::Connecting).await;
             }
@@ -99,16 +126,19 @@ pub(super) async fn run(store: Arc<Store>, cancel: CancellationToken) {
     }
 }
 
-fn with_advice(failure: &ConnectorError) -> String {
-    match failure.disposition() {
-        Disposition::Reconnect | Disposition::Resync => chain(failure),
-        Disposition::RetrySlowly { advice } | Disposition::Stop { advice } => {
-            format!("{}; {advice}", chain(failure))
-        }
+pub(super) fn with_advice(failure: &ConnectorError) -> String {
+    advised(chain(failure), &failure.disposition())
+}
+
+/// What went wrong, and what to do about it where there is something.
+pub(super) fn advised(failure: String, disposition: &Disposition) -> String {
+    match disposition {
+        Disposition::Reconnect | Disposition::Wait | Disposition::Resync => failure,
+        Disposition::RetrySlowly { advice } | Disposition::Stop { advice } => format!("{failure}; {advice}"),
     }
 }
 
-async fn follow(store: &Arc<Store>, cancel: &CancellationToken) -> Ended {
+pub(super) async fn follow(store: &Arc<Directory>, until: Until, cancel: &CancellationToken) -> Ended {
     let this_time = cancel.child_token();
     let (to_map, from_connector) = mpsc::channel(IN_BETWEEN);
     let (to_ingest, mapped) = mpsc::channel(IN_BETWEEN);
@@ -118,7 +148,10 @@ async fn follow(store: &Arc<Store>, cancel: &CancellationToken) -> Ended {
     let schema = Arc::clone(&store.context.schema);
     let mapping = tokio::spawn(map(schema, from_connector, to_ingest).in_current_span());
     let ended = match store.db.baseline(store.context.no).await {
-        Ok(baseline) => Ingest::new(Arc::clone(store), baseline).run(mapped).await,
+        Ok(baseline) => {
+            let ingest = Ingest::new(Arc::clone(store), baseline, until, this_time.clone());
+            ingest.run(mapped).await
+        }
         Err(error) => Ended::Failed(error),
     };
     this_time.cancel();
@@ -153,13 +186,13 @@ async fn map(schema: Arc<Schema>, mut from: mpsc::Receiver<FeedEvent>, to: mpsc:
     }
 }
 
-pub(super) async fn say_state(store: &Store, state: StoreState) {
+pub(super) async fn say_state(store: &Directory, state: StoreState) {
     if let Err(error) = store.db.set_state(store.context.no, state).await {
         error!(error = chain(&error), "cannot store the state of the store");
     }
 }
 
-pub(super) async fn say_error(store: &Store, error: Option<String>) {
+pub(super) async fn say_error(store: &Directory, error: Option<String>) {
     if let Err(error) = store.db.set_error(store.context.no, Side::Directory, error).await {
         error!(error = chain(&error), "cannot store what went wrong");
     }
@@ -167,14 +200,14 @@ pub(super) async fn say_error(store: &Store, error: Option<String>) {
 
 /// Says a failed connection once, as loud as it deserves; the connector goes on trying by itself.
 pub(super) async fn say_failure(
-    store: &Store,
+    store: &Directory,
     failure: String,
     disposition: &Disposition,
     retry_in: Option<Duration>,
 ) {
     let seconds = retry_in.map(|wait| (wait.as_secs_f64() * 10.0).round() / 10.0);
     match disposition {
-        Disposition::Reconnect | Disposition::Resync => {
+        Disposition::Reconnect | Disposition::Wait | Disposition::Resync => {
             warn!(error = failure, retry_in_seconds = seconds, "connection to the directory failed");
             say_error(store, Some(failure)).await;
         }
@@ -194,6 +227,7 @@ pub(super) fn say_connected(url: &str, basis: Basis) {
     let since = match basis {
         Basis::Checkpoint => "the stored checkpoint",
         Basis::Nothing => "nothing: everything is read",
+        Basis::Everything => "nothing: everything is read and compared",
         Basis::CheckpointRefused => "a refused checkpoint: everything is read and compared",
         Basis::WentBack => "a directory that went back in time",
     };

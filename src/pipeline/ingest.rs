@@ -6,16 +6,20 @@ use tokio::{
     sync::mpsc,
     time::{Instant, sleep_until},
 };
+use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
 use super::{
-    Store,
+    Directory,
     elsewhere::{self, ElsewhereError},
-    follow::{Ended, say_connected, say_error, say_failure, say_state},
+    follow::{Ended, advised, say_connected, say_error, say_failure, say_state},
     progress::Progress,
 };
 use crate::{
-    change::observation::{Observation, Observed},
+    change::{
+        observation::{Observation, Observed},
+        purpose::Purpose,
+    },
     clock,
     connector::{Basis, ConnectorError, Disposition, Lookup, ServerKind},
     db::{Baseline, DbError, Ingested, LookedUp, OpenedHold, ReadBelow, StoreState},
@@ -30,7 +34,7 @@ use crate::{
 const NAMES_AT_ONCE: usize = 1000;
 
 /// Before a name is looked up again when the directory could not be asked.
-const ASK_AGAIN: Duration = Duration::from_secs(2);
+pub(super) const ASK_AGAIN: Duration = Duration::from_secs(2);
 
 /// What comes from the connector, read through the schema.
 pub(super) enum Incoming {
@@ -45,18 +49,45 @@ pub(super) enum Incoming {
 enum Course {
     /// The refresh has not ended.
     Behind,
-    /// It has, but some of it waits for names.
+    /// The server is behind the checkpoint and is waited for.
+    TooOld,
+    /// The refresh has ended, but some of it waits for names.
     Asking,
     /// `live`.
     CaughtUp,
 }
 
+/// What ends it, beside a failure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Until {
+    /// Nothing more comes: it goes on for ever.
+    Stopped,
+    /// Everything is compared, or was not: what fails is not tried again.
+    Compared,
+}
+
+/// What is next.
+enum Step {
+    Ask,
+    LookForComparison,
+    Take(Incoming),
+}
+
 pub(super) struct Ingest {
-    store: Arc<Store>,
-    lookup: Lookup,
+    pub(super) store: Arc<Directory>,
+    pub(super) lookup: Lookup,
+    until: Until,
+    /// Ends the feed, and nothing else.
+    feed: CancellationToken,
     baseline: Baseline,
     progress: Option<Progress>,
     course: Course,
+    /// Of the connection there is.
+    basis: Option<Basis>,
+    /// When to look for a comparison that is wanted or due.
+    pub(super) look_at: Instant,
+    /// What is begun when all is taken in that the feed has handed on.
+    wanted: Option<Purpose>,
     /// Names that could not be asked for yet, and when to ask again.
     open: Vec<(NameKey, Dn)>,
     /// Likewise names below which everything is to be read.
@@ -65,12 +96,22 @@ pub(super) struct Ingest {
 }
 
 impl Ingest {
-    /// `baseline`: whether there is one at this moment.
-    pub(super) fn new(store: Arc<Store>, baseline: Baseline) -> Self {
+    /// `baseline`: whether there is one at this moment. `feed` ends what it takes in.
+    pub(super) fn new(
+        store: Arc<Directory>,
+        baseline: Baseline,
+        until: Until,
+        feed: CancellationToken,
+    ) -> Self {
         Self {
             lookup: store.connector.lookup(),
+            until,
+            feed,
             baseline,
             course: Course::Behind,
+            basis: None,
+            look_at: Instant::now(),
+            wanted: None,
             progress: None,
             open: Vec::new(),
             unread: Vec::new(),
@@ -82,22 +123,15 @@ impl Ingest {
     /// Takes in what comes until nothing more comes.
     pub(super) async fn run(mut self, mut from: mpsc::Receiver<Incoming>) -> Ended {
         let ended = loop {
-            let ask_at = self.ask_at;
-            let incoming = tokio::select! {
-                biased;
-                () = sleep_until(ask_at.unwrap_or_else(Instant::now)), if ask_at.is_some() => None,
-                incoming = from.recv() => match incoming {
-                    Some(incoming) => Some(incoming),
-                    None => break Ended::Stopped,
-                },
-            };
-            let done = match incoming {
-                None => self.ask_again().await,
-                Some(incoming) => self.take(incoming).await,
+            let Some(step) = self.next_step(&mut from).await else { break self.all_taken_in().await };
+            let done = match step {
+                Step::Ask => self.ask_again().await,
+                Step::LookForComparison => self.look_for_comparison().await,
+                Step::Take(incoming) => self.take(incoming).await,
             };
             match done {
                 Ok(None) => {}
-                Ok(Some(why)) => break Ended::GivenUp(why),
+                Ok(Some(ended)) => break ended,
                 Err(ElsewhereError::Db(error)) => break Ended::Failed(error),
                 Err(ElsewhereError::Connector(error)) => break Ended::Unanswered(error),
             }
@@ -106,21 +140,71 @@ impl Ingest {
         ended
     }
 
-    /// `Some`: this directory must not be followed any further, and why.
-    async fn take(&mut self, incoming: Incoming) -> Result<Option<String>, ElsewhereError> {
+    /// `None`: nothing more comes.
+    async fn next_step(&mut self, from: &mut mpsc::Receiver<Incoming>) -> Option<Step> {
+        let (ask_at, looks) = (self.ask_at, self.may_begin_comparison());
+        tokio::select! {
+            biased;
+            () = sleep_until(ask_at.unwrap_or_else(Instant::now)), if ask_at.is_some() => Some(Step::Ask),
+            () = self.store.wake.compare.notified(), if looks => Some(Step::LookForComparison),
+            () = sleep_until(self.look_at), if looks => Some(Step::LookForComparison),
+            incoming = from.recv() => incoming.map(Step::Take),
+        }
+    }
+
+    /// Of a directory that is live, or too old: another one says soon by itself what it has to say.
+    fn may_begin_comparison(&self) -> bool {
+        let stands = match self.course {
+            Course::CaughtUp | Course::TooOld => true,
+            Course::Behind | Course::Asking => false,
+        };
+        stands && self.until == Until::Stopped && self.wanted.is_none()
+    }
+
+    pub(super) fn is_too_old(&self) -> bool {
+        self.course == Course::TooOld
+    }
+
+    /// Lets the feed end, so that everything is read for `purpose` as soon as what it has handed on is taken in.
+    pub(super) fn want(&mut self, purpose: Purpose) {
+        self.wanted = Some(purpose);
+        self.feed.cancel();
+    }
+
+    async fn all_taken_in(&mut self) -> Ended {
+        let Some(purpose) = self.wanted else { return Ended::Stopped };
+        let context = Arc::clone(&self.store.context);
+        match self.store.db.begin_comparison(context, purpose, clock::now()).await {
+            Ok(_) => Ended::Anew,
+            Err(error) => Ended::Failed(error),
+        }
+    }
+
+    /// `Some`: this is not followed any further.
+    async fn take(&mut self, incoming: Incoming) -> Result<Option<Ended>, ElsewhereError> {
         match incoming {
-            Incoming::Connecting => say_state(&self.store, StoreState::Connecting).await,
-            Incoming::Connected { url, kind, basis } => {
-                if basis == Basis::WentBack {
-                    return Ok(Some(went_back(&url)));
-                }
-                self.connected(url, kind, basis).await?;
+            Incoming::Connecting => {
+                self.course = Course::Behind;
+                say_state(&self.store, StoreState::Connecting).await;
             }
+            Incoming::Connected { url, kind, basis } => self.connected(url, kind, basis).await?,
             Incoming::Batch { observations, phase, checkpoint } => {
                 self.batch(observations, phase, checkpoint).await?;
+                if self.until == Until::Compared && self.course == Course::CaughtUp {
+                    return Ok(Some(Ended::Compared));
+                }
             }
             Incoming::Failed { error, disposition, retry_in } => {
+                self.course = if disposition == Disposition::Wait { Course::TooOld } else { Course::Behind };
+                self.look_at = Instant::now();
+                let basis = self.basis.take();
+                if self.until == Until::Compared {
+                    return Ok(Some(not_compared(error, &disposition)));
+                }
                 say_state(&self.store, StoreState::Connecting).await;
+                if self.gives_up_comparison(basis, &error, &disposition).await? {
+                    return Ok(Some(Ended::Anew));
+                }
                 say_failure(&self.store, error, &disposition, retry_in).await;
             }
         }
@@ -129,14 +213,19 @@ impl Ingest {
 
     async fn connected(&mut self, url: String, kind: ServerKind, basis: Basis) -> Result<(), DbError> {
         say_connected(&url, basis);
-        self.store.db.set_connected(self.store.context.no, url, kind.as_str(), Mechanism::Syncrepl).await?;
+        self.basis = Some(basis);
         let state = match (self.baseline, basis) {
             (Baseline::Missing, _) => StoreState::Baseline,
             (Baseline::Complete, Basis::Checkpoint) => StoreState::Connecting,
-            (Baseline::Complete, Basis::Nothing | Basis::CheckpointRefused | Basis::WentBack) => {
-                StoreState::Comparing
-            }
+            (
+                Baseline::Complete,
+                Basis::Nothing | Basis::Everything | Basis::CheckpointRefused | Basis::WentBack,
+            ) => StoreState::Comparing,
         };
+        if state == StoreState::Comparing {
+            self.begin_comparison(&url, basis).await?;
+        }
+        self.store.db.set_connected(self.store.context.no, url, kind.as_str(), Mechanism::Syncrepl).await?;
         say_state(&self.store, state).await;
         self.progress = (state == StoreState::Baseline).then(|| Progress::begin(self.store.name.as_str()));
         Ok(())
@@ -212,7 +301,9 @@ impl Ingest {
         if let Some(progress) = self.progress.take() {
             progress.end();
         }
-        say_error(&self.store, None).await;
+        self.look_at = Instant::now();
+        let unfinished = self.unfinished_comparison().await;
+        say_error(&self.store, unfinished).await;
         say_state(&self.store, StoreState::Live).await;
     }
 
@@ -227,15 +318,15 @@ impl Ingest {
             self.ask_at = None;
             return Ok(());
         }
-        self.ask().await.map(drop)
+        self.ask().await
     }
 
-    async fn ask_again(&mut self) -> Result<Option<String>, ElsewhereError> {
-        let answer = self.ask().await;
+    async fn ask_again(&mut self) -> Result<Option<Ended>, ElsewhereError> {
+        self.ask().await?;
         if self.course == Course::Asking && self.has_no_questions() {
             self.caught_up().await;
         }
-        answer
+        Ok(None)
     }
 
     fn has_no_questions(&self) -> bool {
@@ -244,24 +335,24 @@ impl Ingest {
 
     /// Asks the directory for what is open, and for what the answers leave open. What waits for it is told with
     /// the answers, and not before.
-    async fn ask(&mut self) -> Result<Option<String>, ElsewhereError> {
+    async fn ask(&mut self) -> Result<(), ElsewhereError> {
         self.ask_at = None;
         while !self.has_no_questions() && self.ask_at.is_none() {
             self.ask_once().await?;
         }
-        Ok(None)
+        Ok(())
     }
 
     async fn ask_once(&mut self) -> Result<(), ElsewhereError> {
         let (looked_up, below) = match self.answers().await {
             Ok(answers) => answers,
-            Err(ElsewhereError::Connector(error)) => {
+            Err(ElsewhereError::Connector(error)) if self.until == Until::Stopped => {
                 let (names, subtrees) = (self.open.len(), self.unread.len());
                 warn!(%error, names, subtrees, "cannot look names up; what waits for them is told later");
                 self.ask_at = Some(Instant::now() + ASK_AGAIN);
                 return Ok(());
             }
-            Err(error @ ElsewhereError::Db(_)) => return Err(error),
+            Err(error @ (ElsewhereError::Connector(_) | ElsewhereError::Db(_))) => return Err(error),
         };
         let context = Arc::clone(&self.store.context);
         let settled = self.store.db.settle(context, looked_up, below, clock::now()).await?;
@@ -295,7 +386,14 @@ impl Ingest {
 
     /// The open names from `first` on.
     async fn look_up(&mut self, first: usize) -> Result<Vec<LookedUp>, ConnectorError> {
-        let open = self.open.get(first..).unwrap_or_default();
+        let open = self.open.get(first..).unwrap_or_default().to_vec();
+        self.look_up_names(&open).await
+    }
+
+    pub(super) async fn look_up_names(
+        &mut self,
+        open: &[(NameKey, Dn)],
+    ) -> Result<Vec<LookedUp>, ConnectorError> {
         let names: Vec<Dn> = open.iter().map(|(_, dn)| dn.clone()).collect();
         let found = self.lookup.entries(&names).await?;
         let schema = &self.store.context.schema;
@@ -309,7 +407,7 @@ impl Ingest {
 }
 
 async fn take_in(
-    store: &Store,
+    store: &Directory,
     observations: Vec<Observation>,
     phase: Phase,
     checkpoint: Option<Checkpoint>,
@@ -330,10 +428,13 @@ fn say_holds(opened: &[OpenedHold]) {
     }
 }
 
-/// Comparing with an older copy would tell everybody that what they did since was undone.
-fn went_back(url: &str) -> String {
-    format!(
-        "{url} went back in time: it is older than what was already told, as after restoring a backup. \
-         Nothing was told. If that is how it is, remove the state file to begin with a new silent baseline"
-    )
+/// Why everything could not be compared, where nobody tries again.
+fn not_compared(error: String, disposition: &Disposition) -> Ended {
+    match disposition {
+        Disposition::Wait => Ended::Behind(error),
+        Disposition::Reconnect
+        | Disposition::Resync
+        | Disposition::RetrySlowly { .. }
+        | Disposition::Stop { .. } => Ended::GivenUp(advised(error, disposition)),
+    }
 }

@@ -143,7 +143,7 @@ async fn l07_a_restored_server_is_compared_after_a_wait() {
         }
         let failure = following.failure().await;
         assert!(failure.error.contains("behind the checkpoint: 53"), "{}", failure.error);
-        assert!(matches!(failure.disposition, Disposition::Reconnect | Disposition::Resync), "{failure:?}");
+        assert!(matches!(failure.disposition, Disposition::Wait | Disposition::Resync), "{failure:?}");
     };
     assert!(seen.contains(&Basis::Checkpoint), "{seen:?}");
     assert!(refresh.complete && refresh.by_dn().contains_key(slapd.dn(MEI).as_str()));

@@ -42,7 +42,7 @@ async fn server(settings: &StoreSettings, url: &ServerUrl) -> Section {
 fn failed(error: &ConnectorError, section: &mut Section) {
     let advice = match error.disposition() {
         Disposition::RetrySlowly { advice } | Disposition::Stop { advice } => advice,
-        Disposition::Reconnect | Disposition::Resync => {
+        Disposition::Reconnect | Disposition::Wait | Disposition::Resync => {
             "check the URL, that the server runs, and that a firewall lets this machine through".to_owned()
         }
     };

@@ -292,10 +292,10 @@ fn a_path_that_is_surely_one_is_named_with_what_to_do() {
 #[test]
 fn what_is_not_there_yet_is_refused_but_at_its_default() {
     check(
-        "full_comparison = '12h'",
-        &["full_comparison: is not there yet in this version: leave it out, or at full_comparison = \"24h\""],
+        "poll_interval = '12s'",
+        &["poll_interval: is not there yet in this version: leave it out, or at poll_interval = \"5s\""],
     );
-    check("full_comparison = '1440m'", &[]);
+    check("poll_interval = '5000ms'", &[]);
     check(
         "kind = 'active-directory'",
         &["kind: \"active-directory\" is not there yet in this version: write kind = \"auto\""],

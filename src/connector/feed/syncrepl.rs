@@ -67,6 +67,23 @@ impl Feed for Syncrepl<'_> {
 }
 
 impl Syncrepl<'_> {
+    /// Asks whether the server is behind `known`, which is [`Problem::WentBack`]. It says so at once or begins to
+    /// show what happened since, and that is not read.
+    pub async fn refuse_behind(&self, session: &mut Session, known: &Checkpoint) -> Result<(), Problem> {
+        let Some(cookie) = Cookie::of(known) else { return Ok(()) };
+        let mut stream = session.follow("search", self.search(Some(cookie.into_bytes()))).await?;
+        let limit = self.timing.request;
+        match session.next(&mut stream, Some(Instant::now() + limit)).await? {
+            None => Err(Problem::TimedOut { awaited: "search", limit }),
+            Some(Event::End(answer)) if answer.code == code::UNWILLING_TO_PERFORM => {
+                Err(Problem::WentBack(answer))
+            }
+            // Whatever else stands in the way is met again when everything is read.
+            Some(Event::End(_)) => Ok(()),
+            Some(Event::Item(_)) => session.abandon(stream).await,
+        }
+    }
+
     /// The size limit asked for is the largest there is: slapd then grants the account's hard limit, where
     /// without one it grants the soft limit, which is lower.
     fn search(&self, cookie: Option<Vec<u8>>) -> Search {
