@@ -66,3 +66,33 @@ ALTER TABLE change_set ADD COLUMN counted INTEGER NOT NULL DEFAULT 0 CHECK (coun
 CREATE INDEX change_set_counted ON change_set (store, seen) WHERE counted = 1;
 -- After which time what went out is counted.
 CREATE INDEX hold_ended ON hold (store, ended_at);
+
+-- How the directory is being followed, for alerts. `following`: caught up; `connected`: catching up; `away`: tried
+-- again soon; `refused`: tried again rarely, since a person has to mend something; `stopped`: not tried any more.
+ALTER TABLE store ADD COLUMN standing TEXT NOT NULL DEFAULT 'away'
+    CHECK (standing IN ('following', 'connected', 'away', 'refused', 'stopped'));
+-- Since when it is not caught up. A restart changes nothing of that.
+ALTER TABLE store ADD COLUMN behind_since INTEGER CHECK (behind_since IS NULL OR standing <> 'following');
+-- When the daemon that works on it, or worked on it last, began.
+ALTER TABLE store ADD COLUMN begun_at INTEGER;
+
+-- What needs a hand: one row from its beginning to its end.
+CREATE TABLE alert (
+    seq       INTEGER PRIMARY KEY AUTOINCREMENT,
+    store     INTEGER NOT NULL REFERENCES store (no),
+    kind      TEXT NOT NULL
+              CHECK (kind IN ('feed-stopped', 'feed-refused', 'hold', 'feed-away', 'failed-mail', 'set-aside')),
+    about     BLOB NOT NULL CHECK (length(about) = CASE kind WHEN 'hold' THEN 16 ELSE 0 END),   -- hold.id
+    since     INTEGER NOT NULL,
+    said_at   INTEGER,                                            -- when a mail about it was last written
+    ended_at  INTEGER
+) STRICT;
+CREATE UNIQUE INDEX alert_open ON alert (store, kind, about) WHERE ended_at IS NULL;
+CREATE INDEX alert_said ON alert (store, ended_at, kind, said_at);
+
+-- An alert itself, about which there is no alert.
+ALTER TABLE message ADD COLUMN alert INTEGER NOT NULL DEFAULT 0 CHECK (alert IN (0, 1));
+DROP INDEX message_failed;
+-- With all that is asked of it: what comes after a message's bytes in its row costs walking their pages.
+CREATE INDEX message_failed ON message (store, alert, ended_at, state, deleted_at)
+    WHERE state = 'failed' AND deleted_at IS NULL;

@@ -4,6 +4,7 @@
 //! per hand-over step, ingest before everything else. Commands that only look use a [`Reader`] of their own, and
 //! those that want something of the queue leave [`Requests`].
 
+mod alerts;
 mod baseline;
 #[cfg(test)]
 mod company;
@@ -35,6 +36,7 @@ mod worker;
 use std::path::Path;
 
 pub use self::{
+    alerts::{AlertLetter, AlertMail, DueAlert},
     comparisons::{
         Asked, ComparisonLook, ComparisonNo, ComparisonOutcome, ComparisonStage, Comparisons, NextComparison,
         OpenComparison, Standing,

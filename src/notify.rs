@@ -4,6 +4,7 @@
 //! [`recipients`] turns "the owners" into people with addresses, [`digest`] says which notifications share
 //! a mail, [`render`](mod@render) writes it, [`explain`](mod@explain) says afterwards who was told and why.
 
+pub mod alerts;
 pub mod decide;
 pub mod digest;
 pub mod explain;

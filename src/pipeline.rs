@@ -1,8 +1,9 @@
-//! The four stages and their wiring. Channels carry wake-ups, the database carries data.
+//! The four stages, the alerts beside them, and their wiring. Channels carry wake-ups, the database carries data.
 //!
 //! Each stage after ingest runs on a wake-up **and** on a timer, takes no input but the database, and is safe
 //! to run twice: a stage that missed its wake-up, or died with its work half done, finds it again.
 
+mod alerts;
 mod comparing;
 mod compose;
 mod deliver;
@@ -96,6 +97,7 @@ pub struct Wake {
     dispatch: Notify,
     compose: Notify,
     deliver: Notify,
+    alerts: Notify,
 }
 
 impl Wake {
@@ -104,6 +106,7 @@ impl Wake {
         self.dispatch.notify_one();
         self.compose.notify_one();
         self.deliver.notify_one();
+        self.alerts.notify_one();
     }
 }
 
@@ -115,6 +118,7 @@ pub async fn run(store: Store, cancel: CancellationToken) {
     stages.spawn(follow::run(Arc::new(store.directory()), cancel.clone()).instrument(span.clone()));
     stages.spawn(dispatch::run(Arc::clone(&store), cancel.clone()).instrument(span.clone()));
     stages.spawn(compose::run(Arc::clone(&store), cancel.clone()).instrument(span.clone()));
+    stages.spawn(alerts::run(Arc::clone(&store), cancel.clone()).instrument(span.clone()));
     stages.spawn(watch::run(Arc::clone(&store), cancel.clone()).instrument(span.clone()));
     stages.spawn(deliver::run(store, cancel).instrument(span));
     while stages.join_next().await.is_some() {}

@@ -2,6 +2,7 @@
 //! real servers.
 
 mod actors;
+mod alerts;
 mod configuration;
 mod digest;
 mod hour;

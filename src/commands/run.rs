@@ -11,6 +11,7 @@ use tracing::{info, warn};
 
 use super::{CommandError, Exit};
 use crate::{
+    clock,
     config::{Complete, StoreSettings},
     connector::{Connector, Timing, settings::ConnectorSettings},
     db::{Db, DbError, MirrorView, RunLock, StoreContext, StoreNo},
@@ -68,7 +69,7 @@ async fn store(db: Db, settings: StoreSettings) -> Result<pipeline::Store, Comma
     let mailer = Mailer::new(&settings.mail)
         .map_err(|source| CommandError::Mailer { store: settings.name.to_string(), source })?;
     let view = view(&settings);
-    let facts = db.begin_store(settings.name.clone(), view).await?;
+    let facts = db.begin_store(settings.name.clone(), view, clock::now()).await?;
     if facts.mirror == MirrorView::Another {
         warn!(
             store.name = %settings.name,

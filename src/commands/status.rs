@@ -75,6 +75,8 @@ struct StatusLine<'a> {
     outbox_pending: u64,
     outbox_failed: u64,
     held: u64,
+    /// Conditions that need a hand, as alerts tell them.
+    alerts: u64,
     last_error: Option<&'a str>,
 }
 
@@ -95,6 +97,7 @@ impl<'a> StatusLine<'a> {
             outbox_pending: 0,
             outbox_failed: 0,
             held: 0,
+            alerts: 0,
             last_error: None,
         }
     }
@@ -116,6 +119,7 @@ impl<'a> StatusLine<'a> {
             outbox_pending: row.outbox_pending,
             outbox_failed: row.outbox_failed,
             held: row.held,
+            alerts: row.alerts,
             last_error: row.last_error.as_deref(),
         }
     }

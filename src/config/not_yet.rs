@@ -40,7 +40,6 @@ pub const STORE: &[NotYet] = &[
     Key("notify.managed_by.removed"),
     Key("notify.managed_by.days_before_removal"),
     Key("notify.language"),
-    Key("alerts.to"),
     Key("lifecycle.enabled"),
     Key("lifecycle.interval"),
     Key("lifecycle.writable_filter"),

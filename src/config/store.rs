@@ -158,6 +158,7 @@ impl StoreReader<'_> {
             show_actor: self.get("notify.show_actor")?,
             dry_run: self.get("notify.dry_run")?,
             redirect_to: distinct(self.get("notify.redirect_to")?),
+            alerts_to: self.get("alerts.to")?,
         })
     }
 

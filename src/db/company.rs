@@ -58,7 +58,8 @@ impl State {
     pub async fn guarded(lines: &str, ticked: &str, guard: GuardSettings) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let db = Db::open(&dir.path().join("state.db")).unwrap();
-        let facts = db.begin_store(STORE.parse().unwrap(), "all".into()).await.unwrap();
+        let facts =
+            db.begin_store(STORE.parse().unwrap(), "all".into(), Timestamp::UNIX_EPOCH).await.unwrap();
         let mut settings = SchemaSettings::openldap();
         settings.public_group_filter = Some(Filter::parse("(department=public)").unwrap());
         settings.do_not_notify_filter = Some(Filter::parse("(department=quiet)").unwrap());

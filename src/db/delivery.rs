@@ -244,8 +244,9 @@ fn redirect_one(
             connection
                 .prepare_cached(
                     "INSERT INTO message (id, store, address, recipient_key, subject, message_id, bytes,
-                                          events, created_at, state, due_at, intended)
-                     SELECT ?2, store, ?3, ?4, subject, ?5, ?6, events, created_at, 'scheduled', due_at, ?7
+                                          events, created_at, state, due_at, intended, alert)
+                     SELECT ?2, store, ?3, ?4, subject, ?5, ?6, events, created_at, 'scheduled', due_at, ?7,
+                            alert
                      FROM message WHERE seq = ?1",
                 )
                 .and_then(|mut s| {

@@ -15,6 +15,7 @@ fn plan_of(sql: &str) -> String {
 /// Those of the sources, as written between quotes.
 fn statements() -> Vec<String> {
     [
+        include_str!("alerts.rs"),
         include_str!("notifications.rs"),
         include_str!("compose.rs"),
         include_str!("delivery.rs"),
@@ -59,6 +60,11 @@ fn the_questions_asked_often_are_answered_by_an_index_alone() {
     check(
         "SELECT count(*) FROM message WHERE store = ?1 AND state = 'failed' AND deleted_at IS NULL",
         "INDEX message_failed",
+    );
+    check(
+        "SELECT count(*), min(ended_at) FROM message
+         WHERE store = ?1 AND alert = 0 AND state = 'failed' AND deleted_at IS NULL",
+        "USING COVERING INDEX message_failed (store=? AND alert=?)",
     );
     check(
         "SELECT recipient_key, role, min(seq), created_at FROM notification

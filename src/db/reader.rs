@@ -105,6 +105,8 @@ pub struct StatusRow {
     pub outbox_failed: u64,
     /// Events that the bulk guard holds back.
     pub held: u64,
+    /// What needs a hand.
+    pub alerts: u64,
     /// What went wrong last.
     pub last_error: Option<String>,
 }
@@ -270,7 +272,8 @@ impl Reader {
                         + (SELECT count(*) FROM notification WHERE store = store.no AND set_aside IS NOT NULL),
                         (SELECT count(*) FROM hold JOIN change_set ON change_set.hold = hold.seq AND held = 1
                                                    JOIN event ON event.change_set = change_set.seq
-                         WHERE hold.store = store.no AND hold.ended_at IS NULL)
+                         WHERE hold.store = store.no AND hold.ended_at IS NULL),
+                        (SELECT count(*) FROM alert WHERE store = store.no AND ended_at IS NULL)
                  FROM store ORDER BY name",
             )
             .and_then(|mut s| s.query_map([], |row| self.status_at(row))?.collect())
@@ -292,6 +295,7 @@ impl Reader {
             outbox_pending: count_at(row, 9)?,
             outbox_failed: count_at(row, 10)?,
             held: count_at(row, 13)?,
+            alerts: count_at(row, 14)?,
             last_error: row.get::<_, Option<String>>(11)?.or_else(|| set_aside(count_at(row, 12).ok()?)),
         })
     }

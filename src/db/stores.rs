@@ -4,9 +4,12 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::{Db, DbError, error::During, rows::micros, worker::Priority};
-use crate::directory::{
-    checkpoint::{Checkpoint, Mechanism},
-    store_name::StoreName,
+use crate::{
+    directory::{
+        checkpoint::{Checkpoint, Mechanism},
+        store_name::StoreName,
+    },
+    notify::alerts::Standing,
 };
 
 /// The number of a store in this state file.
@@ -82,7 +85,12 @@ impl Db {
     ///
     /// `view` stands for what is read of the directory, and how. When it is another than that of the mirror,
     /// the mirror is not believed any more: the next reading is a first, silent baseline.
-    pub async fn begin_store(&self, name: StoreName, view: String) -> Result<StoreFacts, DbError> {
+    pub async fn begin_store(
+        &self,
+        name: StoreName,
+        view: String,
+        now: Timestamp,
+    ) -> Result<StoreFacts, DbError> {
         self.worker
             .call(Priority::Rest, move |connection| {
                 let transaction = connection.transaction().during("begin to register a store")?;
@@ -96,11 +104,12 @@ impl Db {
                     .during("compare what is read")?;
                 transaction
                     .execute(
-                        "INSERT INTO store (name, view) VALUES (?1, ?2)
+                        "INSERT INTO store (name, view, behind_since, begun_at) VALUES (?1, ?2, ?3, ?3)
                          ON CONFLICT (name) DO UPDATE
                          SET state = 'connecting', url = NULL, directory_error = NULL, mail_error = NULL,
-                             view = excluded.view",
-                        [name.as_str(), &view],
+                             view = excluded.view, standing = 'away', begun_at = excluded.begun_at,
+                             behind_since = coalesce(behind_since, excluded.behind_since)",
+                        params![name.as_str(), view, micros(now)],
                     )
                     .during("register a store")?;
                 let no = transaction
@@ -130,6 +139,33 @@ impl Db {
                 connection
                     .execute("UPDATE store SET state = ?2 WHERE no = ?1", params![store.0, state.as_str()])
                     .during("store a state")
+                    .map(drop)
+            })
+            .await
+    }
+
+    /// Keeps how the directory is being followed, and since when it is not caught up.
+    pub async fn set_standing(
+        &self,
+        store: StoreNo,
+        standing: Standing,
+        now: Timestamp,
+    ) -> Result<(), DbError> {
+        self.worker
+            .call(Priority::Rest, move |connection| {
+                let behind_since = match standing {
+                    Standing::Following => None,
+                    Standing::Connected | Standing::Away | Standing::Refused | Standing::Stopped => {
+                        Some(micros(now))
+                    }
+                };
+                connection
+                    .execute(
+                        "UPDATE store SET standing = ?2, behind_since = iif(?3 IS NULL, NULL, coalesce(behind_since, ?3))
+                         WHERE no = ?1",
+                        params![store.0, standing.as_str(), behind_since],
+                    )
+                    .during("store how the directory is followed")
                     .map(drop)
             })
             .await

@@ -316,7 +316,7 @@ fn kind(word: &str) -> EntryKind {
     }
 }
 
-/// The boxes that are ticked, separated by spaces; also `to=`, `cc=`, `all-changes`, `limit=`,
+/// The boxes that are ticked, separated by spaces; also `to=`, `cc=`, `alerts=`, `all-changes`, `limit=`,
 /// `disabled-too`, `domains=`.
 pub(crate) fn options(words: &str) -> Options {
     let mut options = Options {
@@ -336,6 +336,7 @@ pub(crate) fn options(words: &str) -> Options {
         show_actor: true,
         dry_run: false,
         redirect_to: Vec::new(),
+        alerts_to: Vec::new(),
     };
     for word in words.split_whitespace() {
         let addresses = |list: &str| list.split(',').map(|address| address.parse().unwrap()).collect();
@@ -348,6 +349,7 @@ pub(crate) fn options(words: &str) -> Options {
             ("added_members", "") => options.added_members = true,
             ("removed_members", "") => options.removed_members = true,
             ("to", list) => options.recipients.to = addresses(list),
+            ("alerts", list) => options.alerts_to = addresses(list),
             ("cc", list) => options.recipients.cc = addresses(list),
             ("all-changes", "") => options.recipients.copy = Copies::AllChanges,
             ("limit", limit) => options.group_expansion_limit = limit.parse().unwrap(),

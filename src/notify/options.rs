@@ -42,6 +42,17 @@ pub struct Options {
     pub dry_run: bool,
     /// Who gets every mail instead of those it is for. Empty: nobody.
     pub redirect_to: Vec<MailAddress>,
+    /// Who hears of what needs a hand. Empty: the `To` of `recipients`.
+    pub alerts_to: Vec<MailAddress>,
+}
+
+impl Options {
+    /// Who hears of what needs a hand, each once. Empty: nobody does.
+    pub fn alerted(&self) -> Vec<MailAddress> {
+        let listed = if self.alerts_to.is_empty() { &self.recipients.to } else { &self.alerts_to };
+        let mut known = BTreeSet::new();
+        listed.iter().filter(|address| known.insert(address.key())).cloned().collect()
+    }
 }
 
 /// The listed addresses that get copies.

@@ -1,6 +1,7 @@
 //! From notifications to the words of a mail. Everything from the directory is data: it comes out as text,
 //! whatever it looks like, on one line, without invisible characters.
 
+mod alert;
 mod page;
 mod telling;
 mod templates;
@@ -15,6 +16,7 @@ use jiff::{Timestamp, tz::TimeZone};
 use minijinja::{Value, context, value::Serde};
 use serde::Serialize;
 
+pub use self::alert::{AlertContent, AlertList, render_alert};
 pub(crate) use self::visible::visible;
 use self::{
     page::Page,

@@ -92,6 +92,7 @@ async fn draft(store: &Store, due: &MailDue, now: Timestamp) -> Result<Option<Dr
         let told = store.db.told(store.context.no, some.to_vec()).await?;
         if told.set_aside > 0 {
             error!(notifications = told.set_aside, "what cannot be read is set aside until the next start");
+            store.wake.alerts.notify_one();
         }
         for (seq, notice) in told.notices {
             notifications.push(seq);

@@ -220,6 +220,9 @@ async fn try_attempt(store: &Store, seq: i64) -> Result<Outcome, DbError> {
     let sent = store.mailer.send(&mail.address, &mail.bytes, &mail.message_id).await;
     let record = record(store, &mail, sent);
     keep(store, &record).await;
+    if record.next == AfterAttempt::Failed {
+        store.wake.alerts.notify_one();
+    }
     Ok(record.outcome)
 }
 

@@ -43,6 +43,9 @@ async fn dispatch_all(store: &Store) -> Result<(), DbError> {
         for (change_set, why) in &done.set_aside {
             error!(change_set.id = %change_set, error = why, "a change set is set aside until the next start");
         }
+        if !done.set_aside.is_empty() {
+            store.wake.alerts.notify_one();
+        }
         debug!(change_sets = done.change_sets, notifications = done.notifications, "dispatched");
         if done.notifications > 0 {
             store.wake.compose.notify_one();

@@ -13,10 +13,12 @@ use super::{
 };
 use crate::{
     change::{observation::Observation, purpose::Purpose},
+    clock,
     connector::{Basis, CheckpointSource, Connector, ConnectorError, Disposition, Extent, FeedEvent},
     db::{ComparisonStage, Db, DbError, OpenComparison, Side, StoreNo, StoreState},
     directory::{batch::Batch, checkpoint::Checkpoint, schema::Schema},
     error_chain::chain,
+    notify::alerts::Standing,
 };
 
 /// Batches between two stages. Few: each may be megabytes, and a full channel is what makes the server wait.
@@ -94,6 +96,7 @@ pub(super) async fn run(store: Arc<Directory>, cancel: CancellationToken) {
                 error!(error = why, "stopped following the directory; restart after it is mended");
                 say_error(&store, Some(why)).await;
                 say_state(&store, StoreState::Stopped).await;
+                say_standing(&store, Standing::Stopped).await;
                 return cancel.cancelled().await;
             }
             Ended::Refused => {
@@ -107,16 +110,20 @@ pub(super) async fn run(store: Arc<Directory>, cancel: CancellationToken) {
                 );
                 say_error(&store, Some(chain(&failure))).await;
                 say_state(&store, StoreState::Connecting).await;
+                say_standing(&store, Standing::Away).await;
             }
             Ended::Unanswered(failure) => {
+                let standing = after(&failure.disposition());
                 let failure = with_advice(&failure);
                 warn!(error = failure, "the directory does not say where entries are; reading it again soon");
                 say_error(&store, Some(failure)).await;
                 say_state(&store, StoreState::Connecting).await;
+                say_standing(&store, standing).await;
             }
             Ended::CutShort | Ended::Compared => {
                 error!("following the directory was cut short; beginning again soon");
                 say_state(&store, StoreState::Connecting).await;
+                say_standing(&store, Standing::Away).await;
             }
         }
         tokio::select! {
@@ -192,6 +199,23 @@ pub(super) async fn say_state(store: &Directory, state: StoreState) {
     }
 }
 
+/// For alerts, after the error that they tell.
+pub(super) async fn say_standing(store: &Directory, standing: Standing) {
+    if let Err(error) = store.db.set_standing(store.context.no, standing, clock::now()).await {
+        error!(error = chain(&error), "cannot store how the directory is followed");
+    }
+    store.wake.alerts.notify_one();
+}
+
+/// How the directory stands after a failure.
+fn after(disposition: &Disposition) -> Standing {
+    match disposition {
+        Disposition::Reconnect | Disposition::Wait | Disposition::Resync => Standing::Away,
+        Disposition::RetrySlowly { .. } => Standing::Refused,
+        Disposition::Stop { .. } => Standing::Stopped,
+    }
+}
+
 pub(super) async fn say_error(store: &Directory, error: Option<String>) {
     if let Err(error) = store.db.set_error(store.context.no, Side::Directory, error).await {
         error!(error = chain(&error), "cannot store what went wrong");
@@ -220,6 +244,7 @@ pub(super) async fn say_failure(
             say_error(store, Some(format!("{failure}; {advice}"))).await;
         }
     }
+    say_standing(store, after(disposition)).await;
 }
 
 /// What the readings of a connection are relative to, in a log line.

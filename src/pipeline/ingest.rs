@@ -12,7 +12,7 @@ use tracing::{debug, info, warn};
 use super::{
     Directory,
     elsewhere::{self, ElsewhereError},
-    follow::{Ended, advised, say_connected, say_error, say_failure, say_state},
+    follow::{Ended, advised, say_connected, say_error, say_failure, say_standing, say_state},
     progress::Progress,
 };
 use crate::{
@@ -28,6 +28,7 @@ use crate::{
         checkpoint::{Checkpoint, Mechanism},
         dn::{Dn, NameKey},
     },
+    notify::alerts::Standing,
 };
 
 /// Names that are looked up before the answers are kept.
@@ -227,6 +228,7 @@ impl Ingest {
         }
         self.store.db.set_connected(self.store.context.no, url, kind.as_str(), Mechanism::Syncrepl).await?;
         say_state(&self.store, state).await;
+        say_standing(&self.store, Standing::Connected).await;
         self.progress = (state == StoreState::Baseline).then(|| Progress::begin(self.store.name.as_str()));
         Ok(())
     }
@@ -304,11 +306,15 @@ impl Ingest {
         self.look_at = Instant::now();
         let unfinished = self.unfinished_comparison().await;
         say_error(&self.store, unfinished).await;
+        say_standing(&self.store, Standing::Following).await;
         say_state(&self.store, StoreState::Live).await;
     }
 
     async fn told(&mut self, ingested: Ingested) -> Result<(), ElsewhereError> {
         say_holds(&ingested.opened);
+        if !ingested.opened.is_empty() {
+            self.store.wake.alerts.notify_one();
+        }
         if ingested.change_sets > 0 {
             self.store.wake.dispatch.notify_one();
         }

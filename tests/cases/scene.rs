@@ -22,6 +22,9 @@ use crate::support::{
 /// The domain of the sample company's addresses.
 const DOMAIN: &str = "@harbour-vale.example";
 
+/// The reason of an alert.
+const ALERT: &str = "alert";
+
 /// Who hears the bell.
 const RINGER: &str = "ringer@bell.example";
 
@@ -135,8 +138,25 @@ impl Scene {
         assert_eq!(reasons, expected, "{:#?}\n{}", self.events(), self.site.log());
     }
 
-    /// All mails, duplicates too, without those of the bell.
+    /// All mails, duplicates too, without those of the bell and without alerts.
     pub fn letters(&self) -> Vec<Letter> {
+        self.all_letters().into_iter().filter(|letter| letter.reasons != ALERT).collect()
+    }
+
+    /// All alerts, duplicates too.
+    pub fn alerts(&self) -> Vec<Letter> {
+        self.all_letters().into_iter().filter(|letter| letter.reasons == ALERT).collect()
+    }
+
+    /// Waits for so many alerts, and gives all there are.
+    pub async fn wait_for_alerts(&self, count: usize) -> Vec<Letter> {
+        let is_alert = |mail: &&Mail| mail.header("X-Dirherald-Reasons").as_deref() == Some(ALERT);
+        let enough = |mails: &[Mail]| mails.iter().filter(is_alert).count() >= count;
+        self.smtp.wait_for_mails(&format!("{count} alerts"), enough).await;
+        self.alerts()
+    }
+
+    fn all_letters(&self) -> Vec<Letter> {
         let mails = self.smtp.mails();
         mails.iter().filter(|mail| mail.to != [RINGER]).map(Letter::of).collect()
     }

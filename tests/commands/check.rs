@@ -292,7 +292,7 @@ async fn a_configuration_that_tells_nobody() {
         Wrong::new(
             "nobody to alert",
             |site, _, _| site.without("recipients.to"),
-            &["EHLO", "PROBLEM", "neither alerts.to nor recipients.to", "set recipients.to", "1 problem"],
+            &["EHLO", "PROBLEM", "neither alerts.to nor recipients.to", "set alerts.to", "1 problem"],
         ),
         Wrong::new(
             "no group is public",

@@ -42,7 +42,7 @@ async fn before_there_is_a_state_file_nothing_happened_and_nothing_runs() {
         let expected = json!({
             "store": name, "state": "stopped", "daemon": false, "url": null, "kind": null, "feed": null, "bell": null,
             "checkpoint_age_seconds": null, "lag_seconds": null, "entries": 0, "outbox_pending": 0,
-            "outbox_failed": 0, "held": 0, "last_error": null,
+            "outbox_failed": 0, "held": 0, "alerts": 0, "last_error": null,
         });
         assert_eq!(row, &expected);
     }
@@ -67,6 +67,7 @@ async fn status_tells_how_a_running_daemon_stands_and_that_it_stopped() {
     daemon.wait_live().await;
     let row = site.status().await.remove(0);
     let expected = [
+        "alerts",
         "bell",
         "checkpoint_age_seconds",
         "daemon",
@@ -93,6 +94,7 @@ async fn status_tells_how_a_running_daemon_stands_and_that_it_stopped() {
         ("bell", json!("syncrepl")),
         ("lag_seconds", json!(null)),
         ("outbox_pending", json!(0)),
+        ("alerts", json!(0)),
         ("last_error", json!(null)),
     ] {
         assert_eq!(row[key], value, "{key}");

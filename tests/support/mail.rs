@@ -17,7 +17,7 @@ pub struct Letter {
     pub html: String,
     /// `X-Dirherald-Store`.
     pub store: String,
-    /// `X-Dirherald-Events`.
+    /// `X-Dirherald-Events`; an alert has none.
     pub events: Vec<String>,
     /// `X-Dirherald-Reasons`.
     pub reasons: String,
@@ -37,7 +37,10 @@ impl Letter {
             text: part(parsed.body_text(0)),
             html: part(parsed.body_html(0)).replace("<wbr>", ""),
             store: header("X-Dirherald-Store"),
-            events: header("X-Dirherald-Events").split(", ").map(str::to_owned).collect(),
+            events: mail
+                .header("X-Dirherald-Events")
+                .map(|events| events.split(", ").map(str::to_owned).collect())
+                .unwrap_or_default(),
             reasons: header("X-Dirherald-Reasons"),
             message_id: header("Message-ID"),
         }

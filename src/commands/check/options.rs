@@ -29,6 +29,7 @@ pub(super) fn look(options: &Options, schema: &Schema) -> Section {
     copies(options, &mut section);
     filters(options, schema, &mut section);
     limits(options, &mut section);
+    alerts(options, &mut section);
     problems(options, schema, &mut section);
     section
 }
@@ -141,11 +142,21 @@ fn problems(options: &Options, schema: &Schema, section: &mut Section) {
             Some("set schema.public_group_filter to a filter for public groups, such as (cn=public-*)"),
         );
     }
-    if options.recipients.to.is_empty() {
+    if options.alerted().is_empty() {
         section.problem(
-            "neither alerts.to nor recipients.to has an address: nobody hears of what needs a hand",
-            Some("set recipients.to; alerts.to comes with a later version"),
+            "neither alerts.to nor recipients.to has an address: nobody hears when the directory cannot be \
+             followed, when mail is given up or changes are held back",
+            Some("set alerts.to to who looks after dirherald, such as alerts.to = [\"it@acme.example\"]"),
         );
+    }
+}
+
+fn alerts(options: &Options, section: &mut Section) {
+    let to = options.alerted().iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    if !options.alerts_to.is_empty() {
+        section.fact("alerts", format!("go to {to}"));
+    } else if !to.is_empty() {
+        section.fact("alerts", format!("go to recipients.to, {to}, as alerts.to is empty"));
     }
 }
 
@@ -275,7 +286,14 @@ mod tests {
         );
         check(TO, &[], 1, &["PROBLEM", "none is on: nobody will be told", "all-changes"]);
         check(&format!("all-changes {TO}"), &[], 0, &["of all changes"]);
+        check("owner alerts=it@acme.example", &[], 0, &["alerts", "go to it@acme.example\n"]);
+        check(
+            &format!("owner {TO},AUDIT@acme.example"),
+            &[],
+            0,
+            &["go to recipients.to, audit@acme.example, as alerts.to is empty"],
+        );
         check("owner", &[], 1, &["PROBLEM", "neither alerts.to nor recipients.to"]);
-        check("", &[], 2, &["PROBLEM", "no option is on", "PROBLEM", "neither alerts.to"]);
+        check("", &[], 2, &["PROBLEM", "no option is on", "PROBLEM", "neither alerts.to", "alerts.to = ["]);
     }
 }

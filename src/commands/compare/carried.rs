@@ -108,7 +108,7 @@ async fn alone(path: &Path, _lock: &RunLock, wish: &Wish<'_>) -> Result<Carried,
     let store = wish.store.name.as_str();
     check_view(path, wish.store)?;
     let db = Db::open(path)?;
-    let facts = db.begin_store(wish.store.name.clone(), view(wish.store)).await?;
+    let facts = db.begin_store(wish.store.name.clone(), view(wish.store), clock::now()).await?;
     let group = wish.group.as_ref().map(|group| group.id);
     let no = taken(db.ask_for_comparison(store.to_owned(), wish.purpose, group, clock::now()).await?, store)?;
     let directory = directory(db.clone(), facts.no, wish.store);

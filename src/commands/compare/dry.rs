@@ -86,7 +86,7 @@ async fn find(
     let copy = StateCopy::of(state)?.ok_or_else(|| DbError::NoBaseline { store: name.to_owned() })?;
     let (seen, newest) = before(&copy, store)?;
     let db = Db::open(&copy.path())?;
-    let no = db.begin_store(store.name.clone(), view(store)).await?.no;
+    let no = db.begin_store(store.name.clone(), view(store), clock::now()).await?.no;
     let age = read_all(&db, no, store, cancel)
         .await
         .map_err(|source| CompareError::NotCompared { store: name.to_owned(), source })?;

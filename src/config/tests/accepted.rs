@@ -53,6 +53,7 @@ fn what_is_left_out_has_its_default() {
         show_actor: true,
         dry_run: false,
         redirect_to: Vec::new(),
+        alerts_to: Vec::new(),
     };
     assert_eq!(store.notify, options);
 }
@@ -85,6 +86,7 @@ fn every_key_that_is_there_reaches_its_stage() {
             smtp.retry_max = '1m30s'
             smtp.give_up_after = '1d'
             smtp.timeout = '5s'
+            alerts.to = ['f@acme.example']
             recipients = {{ to = ['c@acme.example'], cc = ['d@acme.example'], copy = 'all-changes' }}
             notify.owner = true
             notify.added_members = true
@@ -148,6 +150,7 @@ fn every_key_that_is_there_reaches_its_stage() {
         show_actor: false,
         dry_run: true,
         redirect_to: vec!["pilot@acme.example".parse().unwrap(), "e@acme.example".parse().unwrap()],
+        alerts_to: vec!["f@acme.example".parse().unwrap()],
     };
     assert_eq!(store.notify, options);
 }

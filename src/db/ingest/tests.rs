@@ -123,7 +123,8 @@ impl World {
         let exclude = exclude.iter().map(|short| Dn::parse(&dn_of(short)).unwrap()).collect();
         let tree = WatchedTree::new(Dn::parse(BASE).unwrap(), exclude);
         let db = Db::in_memory();
-        let facts = db.begin_store("acme".parse().unwrap(), "all".into()).await.unwrap();
+        let facts =
+            db.begin_store("acme".parse().unwrap(), "all".into(), Timestamp::UNIX_EPOCH).await.unwrap();
         let schema = Arc::new(Schema::new(SchemaSettings::openldap()).unwrap());
         let context = Arc::new(StoreContext::new(facts.no, tree, schema, 10));
         let mut world = Self { db, context, clock: 0, outside, told: 0, asked: Vec::new(), later: 0 };
@@ -785,7 +786,8 @@ async fn a_group_that_is_out_of_sight_when_a_member_is_deleted_hears_of_nothing_
 #[tokio::test]
 async fn a_baseline_that_was_cut_short_begins_anew_and_stays_silent() {
     let mut world = World::new(vec![container('0', "ou=x")]).await;
-    let facts = world.db.begin_store("other".parse().unwrap(), "all".into()).await.unwrap();
+    let facts =
+        world.db.begin_store("other".parse().unwrap(), "all".into(), Timestamp::UNIX_EPOCH).await.unwrap();
     let schema = Arc::clone(&world.context.schema);
     world.context = Arc::new(StoreContext::new(facts.no, Dn::parse(BASE).unwrap(), schema, 10));
     world.batch(Phase::RefreshBegins, vec![]).await;
@@ -935,7 +937,8 @@ async fn an_account_name_that_two_bear_goes_on_to_mean_the_same_one() {
 #[tokio::test]
 async fn an_entry_that_comes_twice_in_the_baseline_of_a_second_store_counts_once() {
     let mut world = World::new(company()).await;
-    let facts = world.db.begin_store("other".parse().unwrap(), "all".into()).await.unwrap();
+    let facts =
+        world.db.begin_store("other".parse().unwrap(), "all".into(), Timestamp::UNIX_EPOCH).await.unwrap();
     let schema = Arc::clone(&world.context.schema);
     world.context = Arc::new(StoreContext::new(facts.no, Dn::parse(BASE).unwrap(), schema, 10));
     world.batch(Phase::RefreshBegins, vec![]).await;
@@ -958,7 +961,8 @@ async fn an_entry_that_came_twice_in_the_first_baseline_counts_once() {
 #[tokio::test]
 async fn m26_another_base_or_schema_begins_with_a_new_silent_baseline() {
     let mut world = World::new(company()).await;
-    let again = |view: &str| world.db.begin_store("acme".parse().unwrap(), view.into());
+    let again =
+        |view: &str| world.db.begin_store("acme".parse().unwrap(), view.into(), Timestamp::UNIX_EPOCH);
     assert_eq!(again("all").await.unwrap().mirror, MirrorView::Same);
     assert_eq!(again("more").await.unwrap().mirror, MirrorView::Another);
     assert_eq!(world.db.checkpoint(world.context.no).await.unwrap(), None);

@@ -73,6 +73,8 @@ mails! {
     ScopeLeft = "scope-left",
     /// Several things to tell.
     Digest = "digest",
+    /// To whoever looks after dirherald.
+    Alert = "alert",
     /// The Test button.
     Test = "test",
 }
@@ -108,6 +110,7 @@ const LAYOUT: &[(&str, &str)] = files![
     "layout/parts.html",
     "layout/words.txt",
     "layout/why.txt",
+    "layout/alert.txt",
 ];
 
 /// All templates. What a template asks for and does not get is an error, so that no mail has a hole.

@@ -1,5 +1,6 @@
 //! Every mail, text and HTML, as its reader gets it.
 
+mod alert;
 mod cut;
 mod every;
 mod hostile;
@@ -270,6 +271,20 @@ const DIGESTS: &[Pinned] = &[
     ),
 ];
 
+/// Name of the snapshots, what needs a hand.
+const ALERTS: &[(&str, &str)] = &[
+    ("alert-feed-stopped", "stopped"),
+    ("alert-feed-refused", "refused"),
+    ("alert-feed-away", "away"),
+    ("alert-feed-catching-up", "connected"),
+    ("alert-hold-of-a-group", "membership"),
+    ("alert-hold-of-a-store", "max-events"),
+    ("alert-hold-back-in-time", "back-in-time"),
+    ("alert-one-mail-given-up", "one-mail"),
+    ("alert-one-row-set-aside", "one-row"),
+    ("alert-several", "refused membership-unnamed mails rows"),
+];
+
 const PINNED: &[&[Pinned]] = &[TO_MEMBERS, TO_OWNERS, TO_MANAGERS, TO_OBJECTS, TO_ACTORS, COPIES, DIGESTS];
 
 /// What `reader` is told of `changes`.
@@ -420,7 +435,7 @@ fn the_test_mail() {
 #[test]
 fn each_mail_is_pinned() {
     let company = Company::new(COMPANY);
-    let mut pinned = BTreeSet::from([Mail::Test]);
+    let mut pinned = BTreeSet::from([Mail::Test, Mail::Alert]);
     for (name, reader, ticked, changes) in PINNED.iter().copied().flatten() {
         let (_, notices) = notices(&company, reader, ticked, changes);
         assert!(!notices.is_empty(), "{name}: nobody is told");

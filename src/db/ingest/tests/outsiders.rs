@@ -185,7 +185,8 @@ async fn an_owner_of_no_kind_is_looked_up_and_has_an_address() {
 #[tokio::test]
 async fn a_name_of_another_store_is_taken_from_there() {
     let mut world = World::new(company()).await;
-    let facts = world.db.begin_store("other".parse().unwrap(), "all".into()).await.unwrap();
+    let facts =
+        world.db.begin_store("other".parse().unwrap(), "all".into(), Timestamp::UNIX_EPOCH).await.unwrap();
     let schema = Arc::clone(&world.context.schema);
     let base = Dn::parse("dc=other,dc=example").unwrap();
     let ours = Arc::clone(&world.context);

@@ -344,7 +344,11 @@ async fn a_reading_before_the_way_out_is_told_although_a_refresh_was_cut_short_b
 async fn m26_who_comes_in_by_another_configuration_is_silent() {
     let mut world = world().await;
     let tree = WatchedTree::from(Dn::parse(BASE).unwrap());
-    let begun = world.db.begin_store("acme".parse().unwrap(), tree.fingerprint()).await.unwrap();
+    let begun = world
+        .db
+        .begin_store("acme".parse().unwrap(), tree.fingerprint(), Timestamp::UNIX_EPOCH)
+        .await
+        .unwrap();
     assert_eq!(begun.mirror, MirrorView::Another);
     let schema = Arc::clone(&world.context.schema);
     world.context = Arc::new(StoreContext::new(begun.no, tree, schema, 10));
