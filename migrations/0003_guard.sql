@@ -96,3 +96,10 @@ DROP INDEX message_failed;
 -- With all that is asked of it: what comes after a message's bytes in its row costs walking their pages.
 CREATE INDEX message_failed ON message (store, alert, ended_at, state, deleted_at)
     WHERE state = 'failed' AND deleted_at IS NULL;
+
+-- What waits, by when it was written or last retried by hand: what is too old is found without reading the rest.
+CREATE INDEX message_age ON message (store, coalesce(renewed_at, created_at)) WHERE due_at IS NOT NULL;
+
+-- In the order in which they were written: the heads of a long queue are found without reading all of it.
+DROP INDEX message_waiting;
+CREATE INDEX message_waiting ON message (store, seq, recipient_key, due_at) WHERE due_at IS NOT NULL;

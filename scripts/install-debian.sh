@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs what the build, the demo and the tests need beyond Rust, from the distribution: a C compiler (SQLite
-# is compiled in), OpenLDAP's server and its command line tools, and with --mail, which the tests want, Postfix and
-# the passwords file of Cyrus SASL. Does nothing where all is there.
+# is compiled in), OpenLDAP's server and its command line tools, and with --mail, which the tests want, Postfix,
+# the passwords file of Cyrus SASL, and Python, whose parser reads the mails. Does nothing where all is there.
 #
 # The system's own servers are not started and not configured: not now, and, where the packages came with this
 # script, not at the next boot. The demo and the tests start servers of their own. No package is removed for them:
@@ -23,6 +23,7 @@ if [ "${1-}" = --mail ]; then
     [ -x /usr/sbin/saslpasswd2 ] || packages="$packages sasl2-bin"
     ls /usr/lib/*/sasl2/libsasldb.so >/dev/null 2>&1 || packages="$packages libsasl2-modules-db"
     ls /usr/lib/*/sasl2/libplain.so >/dev/null 2>&1 || packages="$packages libsasl2-modules"
+    python3 -c 'import email.policy, html.parser' 2>/dev/null || packages="$packages python3"
 fi
 [ -n "$packages" ] || exit 0
 

@@ -18,6 +18,7 @@ mod layers;
 mod mailbox;
 mod nearest;
 mod not_yet;
+mod places;
 mod report;
 mod server_url;
 mod store;
@@ -39,8 +40,11 @@ use std::{
 use jiff::tz::TimeZone;
 
 pub(crate) use self::duration::parse_duration;
-pub use self::error::{ConfigError, ConfigErrors};
 use self::kind::NamedFiles;
+pub use self::{
+    error::{ConfigError, ConfigErrors},
+    places::SecretPlace,
+};
 use crate::{
     change::guard::GuardSettings,
     connector::settings::ConnectorSettings,
@@ -83,6 +87,8 @@ pub struct Config {
     pub log: LogSettings,
     /// At least one.
     pub stores: BTreeMap<StoreName, StoreSettings>,
+    /// Where their secrets lie, but for those of the environment.
+    pub secrets: Vec<SecretPlace>,
 }
 
 /// A configuration with all its secrets, and whose files could be opened: with it one can connect.

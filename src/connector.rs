@@ -47,8 +47,14 @@ pub use self::{
     session::Session,
     timing::{RetryRange, Timing},
 };
-use self::{settings::ConnectorSettings, wanted::WantedAttributes};
-use crate::directory::{attribute::AttributeName, batch::Batch, checkpoint::Checkpoint};
+use self::{
+    settings::{ConnectorSettings, ServerUrl},
+    wanted::WantedAttributes,
+};
+use crate::{
+    directory::{attribute::AttributeName, batch::Batch, checkpoint::Checkpoint},
+    withheld::Withheld,
+};
 
 /// One directory, and what is read of it.
 #[derive(Debug, Clone)]
@@ -60,6 +66,8 @@ pub struct Connector {
 struct Shared {
     settings: ConnectorSettings,
     wanted: WantedAttributes,
+    /// What no answer of a server may bring into our records.
+    withheld: Withheld,
     timing: Timing,
     /// Index of the URL that the feed is connected to: look-ups ask the same server, which knows what the
     /// feed has shown.
@@ -70,7 +78,9 @@ impl Connector {
     /// `attributes` is the allow-list: what is not in it is not read.
     pub fn new(settings: ConnectorSettings, attributes: Vec<AttributeName>, timing: Timing) -> Self {
         let wanted = WantedAttributes::new(attributes);
-        Self { shared: Arc::new(Shared { settings, wanted, timing, in_use: AtomicUsize::new(0) }) }
+        let withheld = settings.bind.withheld();
+        let in_use = AtomicUsize::new(0);
+        Self { shared: Arc::new(Shared { settings, wanted, withheld, timing, in_use }) }
     }
 
     /// For questions beside the feed. Connects when it is first asked.
@@ -105,10 +115,15 @@ impl Connector {
         let url = self.url(index);
         Session::open(url, self.settings(), self.shared.timing)
             .await
-            .map_err(|problem| ConnectorError::new(url.clone(), problem))
+            .map_err(|problem| self.failed(url.clone(), problem))
     }
 
-    fn url(&self, index: usize) -> &settings::ServerUrl {
+    /// What went wrong with one server, in words that may be logged and shown.
+    fn failed(&self, url: ServerUrl, problem: Problem) -> ConnectorError {
+        ConnectorError::new(url, problem.without(&self.shared.withheld))
+    }
+
+    fn url(&self, index: usize) -> &ServerUrl {
         self.settings().urls.get(index).expect("the index is below the number of URLs")
     }
 

@@ -10,15 +10,18 @@ mod baseline;
 mod company;
 mod comparisons;
 mod compose;
+mod condition;
 mod copy;
 mod delivery;
 
 mod error;
+mod examine;
 mod explanation;
 mod find;
 mod hindsight;
 mod holds;
 mod ingest;
+mod lock;
 mod mirror;
 mod notifications;
 
@@ -42,15 +45,16 @@ pub use self::{
         OpenComparison, Standing,
     },
     compose::{Composable, Cursor, Draft, DraftCopy, MailDue, Told},
+    condition::Condition,
     copy::StateCopy,
     delivery::{AfterAttempt, AttemptRecord, QueueHead, QueuedMail, Stock},
-    error::DbError,
+    error::{DbError, Trouble},
     explanation::{Explanation, Fate, IdPrefix, IdPrefixError, MailFate, Pace, Rules, Stage},
     find::{Candidate, Found},
     holds::{HoldAnswer, HoldNews, HoldRow, HoldSpan, HoldWish, OpenedHold},
     ingest::{BegunComparison, EntryCompared, Ingested, LookedUp, ReadBelow, StoreContext},
+    lock::RunLock,
     notifications::Dispatched,
-    open::RunLock,
     reader::{AttemptRow, EventFilter, EventRow, MessageRow, Reader, StateFile, StatusRow, WholeMessage},
     requests::{RequestNo, RequestOutcome, Requests, Wish},
     simulation::{Simulated, SimulationError, Supposed, simulate},
@@ -68,9 +72,17 @@ pub struct Db {
 }
 
 impl Db {
-    /// Opens the state file, creating or migrating it. Blocks for as long as that takes.
+    /// Opens the state file, creating or migrating it. Blocks for as long as that takes, and for as long as it
+    /// takes to see that no page of it is damaged: nothing is written into a file that is.
     pub fn open(path: &Path) -> Result<Self, DbError> {
+        examine::whole_pages(path)?;
         Ok(Self { worker: Worker::start(open::open_for_writing(path)?) })
+    }
+
+    /// Ends the thread after what was asked for, and leaves the file without a log beside it. Whoever asks for
+    /// something later is refused.
+    pub async fn close(self) -> Result<(), DbError> {
+        self.worker.close().await
     }
 
     /// A number that is another than before as soon as somebody else has written to the file.

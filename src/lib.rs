@@ -10,7 +10,8 @@
 //!
 //! [`directory`] is the vocabulary, [`connector`] the only code that sees the LDAP crate, [`change`]
 //! compares a batch with the mirror, [`notify`] decides who is told, [`outbox`] renders and delivers,
-//! [`db`] is the only code that sees SQL, [`pipeline`] wires the four stages together.
+//! [`db`] is the only code that sees SQL, [`pipeline`] wires the four stages together,
+//! [`jobs`] look after the state file as a whole.
 
 pub mod change;
 pub mod clock;
@@ -22,7 +23,9 @@ pub mod directory;
 pub mod error_chain;
 #[cfg(test)]
 mod fuzz;
+pub mod jobs;
 pub mod notify;
 pub mod outbox;
 pub mod pipeline;
 pub mod telemetry;
+pub mod withheld;

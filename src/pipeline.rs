@@ -19,12 +19,13 @@ use std::{sync::Arc, time::Duration};
 use jiff::tz::TimeZone;
 use tokio::{sync::Notify, task::JoinSet};
 use tokio_util::sync::CancellationToken;
-use tracing::{Instrument, info_span};
+use tracing::{Instrument, debug, error, info_span};
 
 use crate::{
     connector::Connector,
-    db::{Db, StoreContext},
+    db::{Db, DbError, StoreContext},
     directory::store_name::StoreName,
+    error_chain::chain,
     notify::options::Options,
     outbox::{mailer::Mailer, settings::MailSettings},
 };
@@ -122,6 +123,16 @@ pub async fn run(store: Store, cancel: CancellationToken) {
     stages.spawn(watch::run(Arc::clone(&store), cancel.clone()).instrument(span.clone()));
     stages.spawn(deliver::run(store, cancel).instrument(span));
     while stages.join_next().await.is_some() {}
+}
+
+/// Says that a stage could not do its work. What is wrong with the state file as a whole is said once, for all
+/// stages, by `jobs::state_file`.
+fn say(failure: &DbError, cannot: &'static str) {
+    if failure.trouble().is_some() {
+        debug!(error = chain(failure), "{cannot}");
+    } else {
+        error!(error = chain(failure), "{cannot}");
+    }
 }
 
 /// Waits for the bell, for `at_most`, or for the end, which is `false`.

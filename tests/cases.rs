@@ -3,17 +3,24 @@
 
 mod actors;
 mod alerts;
+mod comparison;
 mod configuration;
 mod digest;
+mod disk;
+mod garbage;
+mod guard;
 mod hour;
 mod identity;
+mod instances;
 mod mail_server;
 mod people;
 mod pilot;
 mod refresh;
 mod restarts;
-mod scene;
+pub mod scene;
 mod scope;
 mod secrets;
 mod set_aside;
+mod smtp_faults;
 mod trouble;
+mod unprivileged;

@@ -1,7 +1,9 @@
 //! The commands, as a person or a script meets them: the program itself against real servers.
 
 mod check;
+pub mod compare;
 mod configuration;
+mod damage;
 mod explain;
 mod follow;
 mod held;

@@ -26,10 +26,19 @@ mod cases;
 mod crash;
 
 #[cfg(test)]
+mod hostile;
+
+#[cfg(test)]
+mod soak;
+
+#[cfg(test)]
 mod outbox_smtp;
 
 #[cfg(test)]
 mod postfix;
+
+#[cfg(test)]
+mod queue;
 
 #[cfg(test)]
 mod readme;

@@ -16,7 +16,7 @@ use crate::support::{
     daemon::{Site, toml_text},
     ldap::Ldap,
     postfix::{Door, Postfix},
-    slapd::{Setup, process_state},
+    slapd::{Setup, Slapd, process_state},
     smtp::SmtpServer,
     wait,
 };
@@ -180,6 +180,99 @@ async fn a_change_in_the_directory_lies_in_the_maildir() {
     })
     .await;
     assert_eq!(deferred["to"], "greylisted@harbour-vale.example");
+    daemon.stop().await;
+}
+
+/// A daemon that sends by `postfix` and has nobody to tell yet.
+fn office(slapd: &Slapd, unused: &SmtpServer, postfix: &Postfix) -> Site {
+    Site::new(slapd, unused)
+        .with("smtp.port", &postfix.port(Door::Tls).to_string())
+        .with("smtp.security", "\"tls\"")
+        .with("smtp.ca_file", &toml_text(postfix.ca_file().to_str().expect("a path in UTF-8")))
+        .with("smtp.use_authentication", "true")
+        .with("smtp.username", &toml_text(Postfix::USER))
+        .with("smtp.password", &toml_text(Postfix::PASSWORD))
+        .with("notify.added_members", "true")
+}
+
+/// Everybody whose name is also the address joins, and all their mails come to an end.
+async fn join(slapd: &Slapd, site: &Site, people: &[&str]) -> Vec<(String, String, String)> {
+    let admin = Ldap::admin(slapd).await;
+    for person in people {
+        let dn = format!("uid=test-{person},ou=people");
+        admin.add_person(&dn, person, &format!("{person}@{}", Postfix::DOMAIN)).await;
+        admin.add_member("cn=warehouse,ou=groups", &dn).await;
+    }
+    let mut fates = wait::until_async("the end of the mails", async || {
+        let mails = site.outbox_json().await;
+        let ended = |mail: &&serde_json::Value| mail["state"] == "delivered" || mail["state"] == "failed";
+        let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
+        let fate =
+            |mail: &serde_json::Value| (text(&mail["to"]), text(&mail["state"]), text(&mail["last_answer"]));
+        (mails.len() == people.len() && mails.iter().filter(ended).count() == people.len())
+            .then(|| mails.iter().map(fate).collect::<Vec<_>>())
+    })
+    .await;
+    fates.sort();
+    fates
+}
+
+#[tokio::test]
+async fn m15_what_comes_back_goes_to_envelope_from_and_starts_nothing() {
+    let (slapd, postfix, unused) = (Setup::company().start(), Postfix::start(), SmtpServer::start().await);
+    let site = office(&slapd, &unused, &postfix)
+        .with("smtp.envelope_from", &toml_text("bounces@harbour-vale.example"));
+    let daemon = site.start();
+    daemon.wait_live().await;
+    // `list` has the sender among its readers, `gone` is taken and comes back, `nobody` is refused.
+    let fates = join(&slapd, &site, &["list", "gone", "nobody", "mei"]).await;
+    let states: Vec<_> = fates.iter().map(|(to, state, _)| (to.as_str(), state.as_str())).collect();
+    assert_eq!(
+        states,
+        [
+            ("gone@harbour-vale.example", "delivered"),
+            ("list@harbour-vale.example", "delivered"),
+            ("mei@harbour-vale.example", "delivered"),
+            ("nobody@harbour-vale.example", "failed"),
+        ]
+    );
+    assert!(fates[3].2.contains("550 5.1.1"), "{fates:?}");
+    let [report] = &postfix.wait_for("bounces", 1)[..] else { panic!("one report") };
+    assert!(
+        report.starts_with("Return-Path: <>\n") && report.contains("Auto-Submitted: auto-replied"),
+        "{report}"
+    );
+    assert!(
+        report.contains("nothing leaves this machine") && report.contains("gone@harbour-vale.example"),
+        "{report}"
+    );
+    for reader in ["sofia", "no-reply", "mei"] {
+        let [mail] = &postfix.wait_for(reader, 1)[..] else { panic!("one mail to {reader}") };
+        assert!(mail.starts_with("Return-Path: <bounces@harbour-vale.example>\n"), "{mail}");
+        for header in ["Auto-Submitted: auto-generated\n", "X-Auto-Response-Suppress: All\n"] {
+            assert_eq!(mail.matches(header).count(), 1, "{mail}");
+        }
+    }
+    // Whatever the sender got, it was not told of again.
+    assert_eq!(site.count("SELECT count(*) FROM message"), 4);
+    assert_eq!(site.count("SELECT count(*) FROM attempt"), 4);
+    daemon.stop().await;
+}
+
+#[tokio::test]
+async fn m15_from_the_null_sender_nothing_comes_back() {
+    let (slapd, postfix, unused) = (Setup::company().start(), Postfix::start(), SmtpServer::start().await);
+    let site = office(&slapd, &unused, &postfix).with("smtp.envelope_from", "\"<>\"");
+    let daemon = site.start();
+    daemon.wait_live().await;
+    let fates = join(&slapd, &site, &["gone", "mei"]).await;
+    assert!(fates.iter().all(|(_, state, _)| state == "delivered"), "{fates:?}");
+    let [mail] = &postfix.wait_for("mei", 1)[..] else { panic!("one mail") };
+    assert!(mail.starts_with("Return-Path: <>\n"), "{mail}");
+    wait::until("the mail to who is gone is given up", || {
+        postfix.log().contains("status=bounced").then_some(())
+    });
+    assert!(postfix.mails("no-reply").is_empty() && postfix.mails("bounces").is_empty());
     daemon.stop().await;
 }
 

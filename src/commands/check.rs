@@ -1,6 +1,7 @@
 //! `check`: everything is tried that can be tried without telling anybody anything.
 
 mod directory;
+mod exposure;
 mod mail;
 mod options;
 mod report;
@@ -57,6 +58,7 @@ fn here(file: &Path, config: &Config) -> Section {
         }
         Err(error) => section.problem(chain(&error), state_file::advice(&error).as_deref()),
     }
+    section.append(exposure::look(file, config));
     section
 }
 

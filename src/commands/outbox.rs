@@ -21,6 +21,9 @@ use crate::{
     notify::render::visible,
 };
 
+/// Messages read at once.
+const PAGE: u32 = 500;
+
 #[derive(Debug, Subcommand)]
 pub(super) enum OutboxCommand {
     /// List the mails, newest last
@@ -95,25 +98,50 @@ impl<'a> MessageLine<'a> {
     }
 }
 
+/// Page by page: a queue may be longer than what is to be kept in memory.
 fn list(config: &Config, listing: &Listing) -> Result<Exit, CommandError> {
     let store = listing.choice.name(config)?;
-    let reader = Reader::open(&config.state.path)?;
-    let rows = reader.map_or_else(|| Ok(Vec::new()), |reader| reader.messages(store))?;
-    let mut output = Output::new();
-    match listing.format() {
-        Format::Json => rows.iter().try_for_each(|row| output.json(&MessageLine::of(row)))?,
-        Format::Table => {
-            let heading =
-                ["ID", "STORE", "STATE", "TO", "SUBJECT", "ATTEMPTS", "NEXT ATTEMPT", "LAST ANSWER"];
-            let mut table = Table::new(heading);
-            for row in &rows {
-                table.row(cells(row, config));
-            }
-            table.print(&mut output)?;
+    let mut printer = Printer::new(config, listing.format());
+    if let Some(reader) = Reader::open(&config.state.path)? {
+        let mut last = 0;
+        loop {
+            let rows = reader.messages_after(store, last, PAGE)?;
+            let Some(row) = rows.last() else { break };
+            last = row.seq;
+            printer.print(&rows)?;
         }
     }
-    output.finish()?;
+    printer.print(&[])?;
+    printer.output.finish()?;
     Ok(Exit::Success)
+}
+
+/// Puts messages on standard output.
+struct Printer<'a> {
+    config: &'a Config,
+    format: Format,
+    table: Table<8>,
+    output: Output,
+}
+
+impl<'a> Printer<'a> {
+    fn new(config: &'a Config, format: Format) -> Self {
+        let heading = ["ID", "STORE", "STATE", "TO", "SUBJECT", "ATTEMPTS", "NEXT ATTEMPT", "LAST ANSWER"];
+        Self { config, format, table: Table::new(heading), output: Output::new() }
+    }
+
+    /// The first call puts the heading of a table above them.
+    fn print(&mut self, rows: &[MessageRow]) -> Result<(), CommandError> {
+        match self.format {
+            Format::Json => rows.iter().try_for_each(|row| self.output.json(&MessageLine::of(row))),
+            Format::Table => {
+                for row in rows {
+                    self.table.row(cells(row, self.config));
+                }
+                self.table.print(&mut self.output)
+            }
+        }
+    }
 }
 
 fn cells(row: &MessageRow, config: &Config) -> [String; 8] {

@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    io::{self, ErrorKind},
+    io::{self, ErrorKind, Write},
     path::Path,
 };
 
@@ -18,15 +18,18 @@ pub(super) fn advice(error: &DbError) -> Option<String> {
         DbError::Open { path, .. } => {
             let directory = path.parent().filter(|parent| *parent != Path::new("")).unwrap_or(Path::new("."));
             about_directory(directory, fs::metadata(directory).map(|found| found.is_dir()))
-                .or_else(|| about_writing(directory, tempfile::tempfile_in(directory).map(drop)))
+                .or_else(|| about_writing(directory, can_write(directory)))
                 .or_else(|| Some(format!("this user may not read and write {}", path.display())))
         }
+        DbError::Damaged { .. } | DbError::Room { .. } | DbError::Statement { .. } => {
+            error.trouble().map(|trouble| trouble.advice().to_owned())
+        }
         DbError::Foreign { .. }
+        | DbError::Empty { .. }
         | DbError::Newer { .. }
         | DbError::Older { .. }
         | DbError::NoBaseline { .. }
         | DbError::Locked { .. }
-        | DbError::Statement { .. }
         | DbError::Corrupt { .. }
         | DbError::NothingShown
         | DbError::Closed => None,
@@ -48,6 +51,11 @@ fn about_directory(directory: &Path, is_directory: io::Result<bool>) -> Option<S
     }
 }
 
+/// A few bytes, as a disk that is full still takes the name of a file.
+fn can_write(directory: &Path) -> io::Result<()> {
+    tempfile::tempfile_in(directory)?.write_all(&[0; 4096])
+}
+
 fn about_writing(directory: &Path, written: io::Result<()>) -> Option<String> {
     let shown = directory.display();
     let error = written.err()?;
@@ -58,6 +66,9 @@ fn about_writing(directory: &Path, written: io::Result<()>) -> Option<String> {
         ),
         ErrorKind::ReadOnlyFilesystem => {
             format!("{shown} is on a file system that is read-only: set state.path to a place that is not")
+        }
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
+            format!("the disk of {shown} is full: make room on it")
         }
         _ => format!("nothing can be written into {shown}: {error}"),
     })
@@ -84,9 +95,11 @@ mod tests {
         let written = |kind: ErrorKind| about_writing(directory, Err(kind.into())).unwrap();
         assert!(written(ErrorKind::PermissionDenied).contains("may not write into /var/lib/dirherald"));
         assert!(written(ErrorKind::ReadOnlyFilesystem).contains("read-only"));
-        assert!(
-            written(ErrorKind::StorageFull).starts_with("nothing can be written into /var/lib/dirherald: ")
+        assert_eq!(
+            written(ErrorKind::StorageFull),
+            "the disk of /var/lib/dirherald is full: make room on it"
         );
+        assert!(written(ErrorKind::Other).starts_with("nothing can be written into /var/lib/dirherald: "));
         assert_eq!(about_writing(directory, Ok(())), None);
     }
 

@@ -11,6 +11,7 @@ use super::{
     kind::{NamedFiles, type_name},
     layers::Merged,
     not_yet,
+    places::places_of_secrets,
     report::Report,
     store::StoreReader,
     values::{Refused, Values},
@@ -23,6 +24,7 @@ const STORE: Table = Table { keys: STORE_KEYS, not_yet: not_yet::STORE };
 
 /// Checks the whole tree; all that is wrong is said at once.
 pub fn read(merged: Merged, files: NamedFiles) -> Result<Config, ConfigErrors> {
+    let secrets = places_of_secrets(&merged);
     let Merged { mut tree, variables } = merged;
     let mut report = Report::new(variables);
     let defaults = tree.remove("defaults");
@@ -32,7 +34,7 @@ pub fn read(merged: Merged, files: NamedFiles) -> Result<Config, ConfigErrors> {
     let stores = read_stores(stores, &defaults, files, &mut report);
     let errors = report.into_errors();
     match state_and_log {
-        Ok((state, log)) if errors.is_empty() => Ok(Config { state, log, stores }),
+        Ok((state, log)) if errors.is_empty() => Ok(Config { state, log, stores, secrets }),
         Ok(_) | Err(Refused) => Err(ConfigErrors(errors)),
     }
 }

@@ -50,7 +50,8 @@ impl Cookie {
         self.0
     }
 
-    fn covers_something(&self) -> bool {
+    /// Whether it has a change sequence number.
+    pub fn covers_something(&self) -> bool {
         self.csns().next().is_some()
     }
 

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::directory::{
     attribute::RawAttributes,
-    dn::{Dn, DnError},
+    dn::{self, Dn, DnError},
     entry::EntryId,
     time::generalized_time,
 };
@@ -28,9 +28,6 @@ pub enum DecodeError {
     /// A message of another shape than RFC 4511 gives it.
     #[error("an entry without {0}")]
     Entry(&'static str),
-    /// RFC 4511, section 4.1.3: always UTF-8.
-    #[error("an entry whose name is not UTF-8")]
-    NameNotUtf8,
     /// The entry cannot be told apart from others.
     #[error("no readable entryUUID on {dn}")]
     NoEntryUuid {
@@ -104,7 +101,7 @@ impl Entry {
         }
         let mut parts = constructed(entry, "parts")?.into_iter();
         let name = primitive(parts.next(), "a name")?;
-        let name = String::from_utf8(name).map_err(|_| DecodeError::NameNotUtf8)?;
+        let name = dn::text_of(&name);
         let list = constructed(parts.next().ok_or(DecodeError::Entry("attributes"))?, "attributes")?;
 
         let mut entry = Self {
@@ -132,7 +129,7 @@ impl Entry {
         } else if description.eq_ignore_ascii_case(ENTRY_CSN) {
             self.csn = first().map(str::to_owned);
         } else if description.eq_ignore_ascii_case(MODIFIERS_NAME) {
-            self.modifiers_name = first().and_then(|text| Dn::parse(text).ok());
+            self.modifiers_name = values.first().and_then(name_of);
         } else if description.eq_ignore_ascii_case(CREATE_TIMESTAMP) {
             self.created = first().and_then(|text| generalized_time(text).ok());
         }
@@ -156,6 +153,13 @@ fn constructed(tag: StructureTag, what: &'static str) -> Result<Vec<StructureTag
 
 fn primitive(tag: Option<StructureTag>, what: &'static str) -> Result<Vec<u8>, DecodeError> {
     tag.and_then(StructureTag::expect_primitive).ok_or(DecodeError::Entry(what))
+}
+
+fn name_of(value: &StructureTag) -> Option<Dn> {
+    match &value.payload {
+        PL::P(bytes) => Dn::parse(&dn::text_of(bytes)).ok(),
+        PL::C(_) => None,
+    }
 }
 
 fn text_of(value: &StructureTag) -> Option<&str> {
@@ -224,6 +228,22 @@ mod tests {
     }
 
     #[test]
+    fn l15_octets_in_a_name_that_are_no_utf8_do_not_hold_up_the_others() {
+        for (name, expected) in [
+            (&b"cn=\xed\xa0\x80,dc=x"[..], Ok("cn=\\ed\\a0\\80,dc=x")),
+            (b"cn=caf\xe9,dc=x", Ok("cn=caf\\e9,dc=x")),
+            (b"\xff", Err("not a distinguished name: expected an attribute type at byte 0")),
+        ] {
+            let decoded = Entry::decode(entry(name, vec![]), &wanted()).unwrap();
+            let dn = decoded.dn.as_ref().map(Dn::as_str).map_err(|error| error.reason.as_str());
+            assert_eq!(dn, expected);
+        }
+        let both = ["cn=\\ED\\A0\\80,dc=x", &dn::text_of(b"cn=\xed\xa0\x80,dc=x")]
+            .map(|text| Dn::parse(text).unwrap());
+        assert_eq!(both[0].key(), both[1].key());
+    }
+
+    #[test]
     fn l15_misshapen_entries_are_errors() {
         let check = |message: StructureTag| {
             assert!(Entry::decode(message.clone(), &wanted()).is_err(), "{message:?}");
@@ -233,7 +253,6 @@ mod tests {
         check(sequence(TagClass::Application, 4, vec![]));
         check(sequence(TagClass::Application, 4, vec![octets(b"cn=a")]));
         check(sequence(TagClass::Application, 4, vec![octets(b"cn=a"), octets(b"")]));
-        check(entry(&[0xff], vec![]));
         check(entry(b"cn=a", vec![octets(b"cn")]));
         check(entry(b"cn=a", vec![sequence(TagClass::Universal, 16, vec![octets(b"cn")])]));
         check(entry(b"cn=a", vec![sequence(TagClass::Universal, 16, vec![octets(b"cn"), octets(b"a")])]));

@@ -3,6 +3,7 @@
 use std::{error::Error, fmt, io, path::PathBuf, time::Duration};
 
 use super::{decode::DecodeError, guard::Ended, guard::ber::Malformed, settings::ServerUrl};
+use crate::withheld::Withheld;
 
 /// Why no server could be used, or why the one in use was lost. Says which URL.
 #[derive(Debug)]
@@ -46,6 +47,11 @@ impl ConnectorError {
     /// What went wrong, in the order in which the servers were tried.
     pub fn failures(&self) -> impl Iterator<Item = &Failure> {
         std::iter::once(&self.first).chain(&self.others)
+    }
+
+    /// Whether the answers were too large to be held side by side.
+    pub(super) fn is_too_much(&self) -> bool {
+        self.failures().any(|failure| matches!(failure.problem, Problem::TooMuch { .. }))
     }
 
     /// Whether some server refused the checkpoint as lying in its future (a database restored from a backup,
@@ -126,6 +132,14 @@ pub enum Problem {
         /// How long.
         limit: Duration,
     },
+    /// More than we hold in memory for one question.
+    #[error("the server sends more than {} MB for one {during}", limit >> 20)]
+    TooMuch {
+        /// What we asked.
+        during: &'static str,
+        /// Bytes.
+        limit: usize,
+    },
     /// The server took our heartbeat and did not answer, nor send anything else.
     #[error("the server is frozen: no sign of life for {} s", silence.as_secs_f32())]
     Frozen {
@@ -182,6 +196,9 @@ pub enum Problem {
     /// The server does not offer RFC 4533 here.
     #[error("the server does not offer the sync control{}", because(.0))]
     SyncUnavailable(Option<Answer>),
+    /// The control is critical, and the server answers as if it had not been there.
+    #[error("the server ignores the sync control")]
+    SyncIgnored,
     /// The search ended early: whatever was not shown may exist all the same.
     #[error("the server shows only a part of the tree: {answer}")]
     LimitReached {
@@ -222,12 +239,55 @@ pub enum Problem {
 }
 
 impl Problem {
+    /// A server that repeats the login in its answer does not bring it into our records.
+    #[must_use]
+    pub fn without(mut self, secrets: &Withheld) -> Self {
+        if let Some(answer) = self.answer_mut() {
+            *answer = answer.without(secrets);
+        }
+        self
+    }
+
+    fn answer_mut(&mut self) -> Option<&mut Answer> {
+        match self {
+            Self::StartTlsRefused(answer)
+            | Self::BindRefused(answer)
+            | Self::BaseUnreadable { answer: Some(answer), .. }
+            | Self::SyncUnavailable(Some(answer))
+            | Self::LimitReached { answer, .. }
+            | Self::CheckpointRefused(answer)
+            | Self::WentBack(answer)
+            | Self::SearchEnded(answer)
+            | Self::Refused { answer, .. }
+            | Self::Lost { cause: Ended::Disconnected(answer), .. } => Some(answer),
+            Self::Resolve(_)
+            | Self::Connect(_)
+            | Self::TimedOut { .. }
+            | Self::TooMuch { .. }
+            | Self::Frozen { .. }
+            | Self::TlsFile { .. }
+            | Self::NoRoots(_)
+            | Self::TlsSetup(_)
+            | Self::Tls(_)
+            | Self::StartTlsAnswer(_)
+            | Self::Lost { .. }
+            | Self::Request(..)
+            | Self::BaseUnreadable { answer: None, .. }
+            | Self::SyncUnavailable(None)
+            | Self::SyncIgnored
+            | Self::Referral
+            | Self::WhereaboutsUnknown
+            | Self::Decode(_) => None,
+        }
+    }
+
     /// What is done about it.
     pub fn disposition(&self) -> Disposition {
         match self {
             Self::Resolve(_)
             | Self::Connect(_)
             | Self::TimedOut { .. }
+            | Self::TooMuch { .. }
             | Self::Frozen { .. }
             | Self::StartTlsAnswer(_)
             | Self::Lost { .. }
@@ -263,7 +323,7 @@ impl Problem {
                     "check base_dn, and give dirherald's account read access to {base} and what lies below it"
                 ),
             },
-            Self::SyncUnavailable(_) => Disposition::Stop {
+            Self::SyncUnavailable(_) | Self::SyncIgnored => Disposition::Stop {
                 advice: "load the overlay syncprov on the database that holds base_dn".to_owned(),
             },
         }
@@ -322,6 +382,14 @@ pub struct Answer {
     pub code: u32,
     /// The server's words; often empty.
     pub text: String,
+}
+
+impl Answer {
+    /// The same, should the server have repeated one of these.
+    #[must_use]
+    pub fn without(&self, secrets: &Withheld) -> Self {
+        Self { code: self.code, text: secrets.from_text(&self.text) }
+    }
 }
 
 impl From<ldap3::LdapResult> for Answer {

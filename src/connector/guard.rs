@@ -150,18 +150,22 @@ async fn inbound(
             return Ok(if buffer.is_empty() { Ended::Closed } else { Ended::Truncated });
         }
         received.fetch_add(read as u64, Ordering::Relaxed);
+        // Taken out once: a buffer full of messages that nobody awaits must not be moved for each of them.
+        let mut done = 0;
         let needed = loop {
-            let sorted = sort(&buffer, outstanding, limits);
-            if let Some(ready) = buffer.get(sorted.ready) {
+            let rest = buffer.get(done..).unwrap_or_default();
+            let sorted = sort(rest, outstanding, limits);
+            if let Some(ready) = rest.get(sorted.ready) {
                 inner.write_all(ready).await.map_err(|_| Ended::Released)?;
             }
-            buffer.drain(..sorted.through);
+            done += sorted.through;
             match sorted.then {
                 Then::Again => (),
                 Then::Read(needed) => break needed,
                 Then::End(ended) => return Err(ended),
             }
         };
+        buffer.drain(..done);
         make_room(&mut buffer, needed);
     }
 }
@@ -250,5 +254,7 @@ fn note(buffer: &[u8], outstanding: &Mutex<Outstanding>, limits: Limits) -> Resu
 
 #[cfg(test)]
 mod fuzz;
+#[cfg(test)]
+mod proof;
 #[cfg(test)]
 mod tests;

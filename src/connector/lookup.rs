@@ -22,6 +22,12 @@ use crate::directory::{
 
 /// Searches in flight at once.
 const IN_FLIGHT: usize = 32;
+/// One after the other, for answers that are too large to be held side by side.
+const ALONE: usize = 1;
+
+const BELOW: &str = "search below a name";
+/// What lies below a container that comes in is held in memory until it is told: so many bytes at most.
+const MOST_BELOW: usize = 1 << 30;
 
 /// Reads single entries as they are now. It connects when it is asked, again when the connection has died,
 /// and every question has a limit.
@@ -109,7 +115,7 @@ impl Lookup {
                 self.open = Some(open);
                 Ok(images)
             }
-            Err(problem) => Err(ConnectorError::new(open.url, problem)),
+            Err(problem) => Err(self.connector.failed(open.url, problem)),
         }
     }
 
@@ -123,7 +129,7 @@ impl Lookup {
         let sights = self.ask(searches).await?;
         if sights.iter().any(|sight| matches!(sight, Sight::Referred)) {
             let url = self.connector.url(self.connector.url_in_use()).clone();
-            return Err(ConnectorError::new(url, Problem::WhereaboutsUnknown));
+            return Err(self.connector.failed(url, Problem::WhereaboutsUnknown));
         }
         Ok(sights.into_iter().map(Sight::entry).collect())
     }
@@ -180,7 +186,7 @@ impl Lookup {
                 self.open = Some(open);
                 Ok(contexts)
             }
-            Err(problem) => Err(ConnectorError::new(open.url, problem)),
+            Err(problem) => Err(self.connector.failed(open.url, problem)),
         }
     }
 
@@ -208,22 +214,33 @@ impl Lookup {
             return Ok(Vec::new());
         }
         if let Some(open) = self.open.take()
-            && let Ok(found) = self.ask_on(open, searches.clone()).await
+            && let Ok(found) = self.ask_on(open, searches.clone(), IN_FLIGHT).await
         {
             return Ok(found);
         }
         let open = connect(&self.connector).await?;
-        self.ask_on(open, searches).await
+        match self.ask_on(open, searches.clone(), IN_FLIGHT).await {
+            Err(error) if error.is_too_much() => {
+                let open = connect(&self.connector).await?;
+                self.ask_on(open, searches, ALONE).await
+            }
+            answered => answered,
+        }
     }
 
     /// Keeps the connection if it is still good.
-    async fn ask_on(&mut self, mut open: Open, searches: Vec<Search>) -> Result<Vec<Sight>, ConnectorError> {
-        match read(&mut open.session, &self.connector, searches).await {
+    async fn ask_on(
+        &mut self,
+        mut open: Open,
+        searches: Vec<Search>,
+        in_flight: usize,
+    ) -> Result<Vec<Sight>, ConnectorError> {
+        match read(&mut open.session, &self.connector, searches, in_flight).await {
             Ok(found) => {
                 self.open = Some(open);
                 Ok(found)
             }
-            Err(problem) => Err(ConnectorError::new(open.url, problem)),
+            Err(problem) => Err(self.connector.failed(open.url, problem)),
         }
     }
 }
@@ -238,12 +255,13 @@ async fn read(
     session: &mut Session,
     connector: &Connector,
     searches: Vec<Search>,
+    in_flight: usize,
 ) -> Result<Vec<Sight>, Problem> {
     let mut sights = Vec::with_capacity(searches.len());
     // A limit for each handful, as a limit for all would depend on how many there are.
     let mut rest = searches.into_iter();
     loop {
-        let some: Vec<Search> = rest.by_ref().take(IN_FLIGHT).collect();
+        let some: Vec<Search> = rest.by_ref().take(in_flight).collect();
         if some.is_empty() {
             return Ok(sights);
         }
@@ -282,19 +300,25 @@ async fn read_below(session: &mut Session, connector: &Connector, base: &Dn) -> 
         controls: vec![ManageDsaIt.into()],
         ..Search::entry(base.as_str(), wanted.requested())
     };
-    let mut stream = session.follow("search below a name", search).await?;
+    let mut stream = session.follow(BELOW, search).await?;
     let mut images = Vec::new();
+    let mut size = 0;
     loop {
-        match session.next(&mut stream, None).await? {
-            Some(Event::Item(item)) if item.is_ref() || item.is_intermediate() => {}
-            Some(Event::Item(item)) => images.push(image_of(Entry::decode(item.0, wanted)?)?),
-            Some(Event::End(answer)) => {
+        match session.next_entry(&mut stream, BELOW).await? {
+            Event::Item(item) => {
+                let entry = Entry::decode(item.0, wanted)?;
+                size += entry.size;
+                if size > MOST_BELOW {
+                    return Err(Problem::TooMuch { during: BELOW, limit: MOST_BELOW });
+                }
+                images.push(image_of(entry)?);
+            }
+            Event::End(answer) => {
                 return match answer.code {
                     code::SUCCESS | code::NO_SUCH_OBJECT | code::INSUFFICIENT_ACCESS_RIGHTS => Ok(images),
                     _ => Err(refused(answer)),
                 };
             }
-            None => {}
         }
     }
 }

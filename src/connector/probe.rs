@@ -23,6 +23,9 @@ const ROOT_DSE: [&str; 7] = [
     "vendorname",
     "vendorversion",
 ];
+
+const COUNT: &str = "count of entries";
+
 /// Which server software answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ServerKind {
@@ -103,7 +106,7 @@ impl Connector {
         session.close().await;
         match probed {
             Ok(probe) => Ok(Probe { url: url.to_string(), ..probe }),
-            Err(problem) => Err(ConnectorError::new(url.clone(), problem)),
+            Err(problem) => Err(self.failed(url.clone(), problem)),
         }
     }
 
@@ -127,7 +130,7 @@ impl Connector {
             entry_csn_visible: base.as_ref().is_some_and(|entry| entry.csn.is_some()),
             members_visible: self.members_visible(session, members).await?,
             completeness: self.completeness(session).await?,
-            base_refused,
+            base_refused: base_refused.map(|answer| answer.without(&self.shared.withheld)),
         })
     }
 
@@ -162,22 +165,21 @@ impl Connector {
             size_limit: i32::MAX,
             ..Search::entry(self.settings().base_dn.as_str(), no_attributes)
         };
-        let mut stream = session.follow("count of entries", search).await?;
+        let mut stream = session.follow(COUNT, search).await?;
         let mut entries = 0;
         loop {
-            match session.next(&mut stream, None).await? {
-                Some(Event::Item(item)) if item.is_ref() || item.is_intermediate() => (),
-                Some(Event::Item(_)) => entries += 1,
-                Some(Event::End(answer)) => return Ok(self.counted(session, entries, answer)),
-                None => (),
+            match session.next_entry(&mut stream, COUNT).await? {
+                Event::Item(_) => entries += 1,
+                Event::End(answer) => return Ok(self.counted(session, entries, &answer)),
             }
         }
     }
 
-    fn counted(&self, session: &Session, entries: usize, answer: Answer) -> Completeness {
+    fn counted(&self, session: &Session, entries: usize, answer: &Answer) -> Completeness {
         match answer.code {
             code::SUCCESS => Completeness::Whole { entries },
             code::TIME_LIMIT_EXCEEDED | code::SIZE_LIMIT_EXCEEDED | code::ADMIN_LIMIT_EXCEEDED => {
+                let answer = answer.without(&self.shared.withheld);
                 Completeness::CutOff { entries, answer, who: session.who(&self.settings().bind) }
             }
             _ => Completeness::Nothing,

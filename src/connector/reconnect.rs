@@ -78,7 +78,7 @@ impl Connector {
                 Err(problem) => problem,
             };
             let is_last = outlet.progress() != Progress::Nothing || matches!(error, Problem::BindRefused(_));
-            let error = ConnectorError::new(self.url(index).clone(), error);
+            let error = self.failed(self.url(index).clone(), error);
             let so_far = match failed {
                 Some(before) => before.and(error),
                 None => error,

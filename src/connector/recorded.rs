@@ -1,7 +1,10 @@
 //! What a real slapd sent, as it was and damaged, through everything that stands between the socket and the
 //! core: guard, ldap3, decoders and the meaning of the messages.
 
-use std::{collections::BTreeMap, time::Duration};
+#[path = "../../tests/support/recording.rs"]
+mod recording;
+
+use std::{collections::BTreeMap, sync::LazyLock, time::Duration};
 
 use proptest::prelude::*;
 use tokio::{
@@ -11,6 +14,7 @@ use tokio::{
     time::timeout,
 };
 
+use self::recording::{Recording, Side};
 use super::{
     FeedEvent, Timing,
     error::Problem,
@@ -24,26 +28,36 @@ use super::{
     settings::Bind,
     wanted::WantedAttributes,
 };
-use crate::directory::{
-    attribute::AttributeName,
-    batch::{Batch, Phase, PresentSet, Reading},
-    dn::Dn,
+use crate::{
+    directory::{
+        attribute::AttributeName,
+        batch::{Batch, Phase, PresentSet, Reading},
+        dn::Dn,
+    },
+    fuzz,
 };
 
 /// Bind, who am I, root DSE, base, and a search that follows seven entries and an add, a modification, a
-/// rename and a deletion: slapd 2.5.13.
-const RECORDED: &[u8] = include_bytes!("../../fixtures/openldap/refresh-and-persist.ber");
+/// rename and a deletion.
+const RECORDED: &str = include_str!("../../fixtures/recorded/slapd-first-reading.ldap");
+/// The id of that search, the last.
+const SEARCH: u32 = 5;
 
 /// The answers by message id.
-fn answers() -> BTreeMap<u32, Vec<u8>> {
+static ANSWERS: LazyLock<BTreeMap<u32, Vec<u8>>> = LazyLock::new(|| {
     let mut answers = BTreeMap::<u32, Vec<u8>>::new();
-    let mut rest = RECORDED;
-    while let Scan::Message { length, found } = frame(rest, RECORDED.len()).unwrap() {
-        let id = unsigned(Reader::new(found).expect(tag::INTEGER, "id").unwrap()).unwrap();
-        answers.entry(id).or_default().extend(&rest[..length]);
-        rest = &rest[length..];
+    let messages = Recording::parse(RECORDED).messages.into_iter();
+    for message in messages.filter(|message| message.from == Side::Server) {
+        answers.entry(id_of(&message.bytes).unwrap()).or_default().extend(message.bytes);
     }
+    assert_eq!(answers.keys().copied().collect::<Vec<_>>(), [1, 2, 3, 4, SEARCH]);
     answers
+});
+
+/// Of the first message.
+fn id_of(bytes: &[u8]) -> Option<u32> {
+    let Ok(Scan::Message { found, .. }) = frame(bytes, 1 << 20) else { return None };
+    unsigned(Reader::new(found).expect(tag::INTEGER, "id").ok()?).ok()
 }
 
 /// Answers each request with what belongs to it, as long as there is something, and closes.
@@ -93,7 +107,7 @@ async fn follow_on(wire: DuplexStream, to: mpsc::Sender<FeedEvent>) -> Result<()
 
 #[tokio::test]
 async fn the_recorded_exchange_is_understood() {
-    let (batches, ended) = follow(answers()).await;
+    let (batches, ended) = follow(ANSWERS.clone()).await;
     assert!(matches!(ended, Err(Problem::Lost { .. })), "{ended:?}");
     let phases: Vec<_> = batches.iter().map(|batch| batch.phase).collect();
     assert_eq!(phases[0], Phase::RefreshBegins);
@@ -112,6 +126,27 @@ async fn the_recorded_exchange_is_understood() {
         .collect();
     let (team, crew) = ("cn=team,ou=groups,dc=example,dc=com", "cn=crew,ou=groups,dc=example,dc=com");
     assert_eq!(names, [team, team, crew, "gone"]);
+}
+
+#[test]
+fn fuzz_recorded() {
+    let runtime = runtime();
+    fuzz::run_slow("recorded", fuzz::ber::mutate, 10, |bytes| {
+        // The answer to one request, and nothing after it.
+        let id = id_of(bytes).filter(|id| (1..=SEARCH).contains(id)).unwrap_or(SEARCH);
+        let mut answers = ANSWERS.clone();
+        answers.insert(id, bytes.to_vec());
+        answers.retain(|&known, _| known <= id);
+        let (batches, ended) = runtime.block_on(follow(answers));
+        assert!(is_trustworthy(&batches), "{batches:?}");
+        let readings: usize = batches.iter().map(|batch| batch.readings.len()).sum();
+        let ended = ended.expect_err("the server closes");
+        format!("{id} {} {}", readings.min(20), crate::connector::fuzz::short(&ended))
+    });
+}
+
+fn runtime() -> Runtime {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
 }
 
 /// What a bad network, a bad server or a bad neighbour makes of bytes.
@@ -179,20 +214,20 @@ fn is_trustworthy(batches: &[Batch]) -> bool {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 1000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 10_000, ..ProptestConfig::default() })]
 
     #[test]
     fn l15_a_damaged_exchange_ends_with_an_error_and_never_with_a_panic(
         id in 1..=5_u32,
         damages in prop::collection::vec(damage(), 1..4),
     ) {
-        let mut answers = answers();
+        let mut answers = ANSWERS.clone();
         let answer = answers.get_mut(&id).unwrap();
         for damage in damages {
             damage.inflict(answer);
         }
         answers.retain(|&known, _| known <= id);
-        let runtime = Runtime::new().unwrap();
+        let runtime = runtime();
         let limit = Duration::from_secs(20);
         let (batches, ended) = runtime
             .block_on(async { timeout(limit, follow(answers)).await })

@@ -38,6 +38,10 @@ use crate::directory::dn::Dn;
 /// How long the guard may take to say why the connection ended, and how long a farewell may take.
 const FAREWELL: Duration = Duration::from_secs(1);
 
+/// Bytes that the server may send while one question, or some side by side, are answered. Each takes up to
+/// three times as much behind the guard. Larger than the largest message.
+const MOST_ANSWERED: usize = 256 << 20;
+
 type Driver = Pin<Box<dyn Future<Output = Result<(), LdapError>> + Send>>;
 
 /// A bound connection.
@@ -158,7 +162,7 @@ impl Session {
         let (connection, ldap) = LdapConnAsync::with_settings(given, "ldapi:///")
             .await
             .map_err(|error| Problem::Request("connection", error.into()))?;
-        let heartbeat = Heartbeat::new(timing.heartbeat);
+        let heartbeat = Heartbeat::new(timing.heartbeat, timing.refresh);
         let driver: Driver = Box::pin(connection.drive());
         let mut session = Self { ldap, driver: Some(driver), guard, heartbeat, timing, identity: None };
         session.bind(bind).await?;
@@ -210,9 +214,23 @@ impl Session {
         work: impl Future<Output = Result<T, LdapError>>,
     ) -> Result<T, Problem> {
         let limit = self.timing.request;
-        match timeout(limit, drive_while(&mut self.driver, work)).await {
-            Ok(Ok(done)) => Ok(done),
-            Ok(Err(error)) => Err(self.failed(during, error).await),
+        let Self { driver, guard, .. } = self;
+        let end = guard.received().saturating_add(MOST_ANSWERED as u64);
+        let outgrown = async {
+            // Looked at whenever the driver was polled, which takes in little at a time.
+            poll_fn(|_| if guard.received() > end { Poll::Ready(()) } else { Poll::Pending }).await;
+        };
+        let answered = async {
+            tokio::select! {
+                biased;
+                () = outgrown => None,
+                done = drive_while(driver, work) => Some(done),
+            }
+        };
+        match timeout(limit, answered).await {
+            Ok(Some(Ok(done))) => Ok(done),
+            Ok(Some(Err(error))) => Err(self.failed(during, error).await),
+            Ok(None) => Err(Problem::TooMuch { during, limit: MOST_ANSWERED }),
             Err(_) => Err(Problem::TimedOut { awaited: during, limit }),
         }
     }
@@ -245,20 +263,38 @@ impl Session {
             let Self { driver, heartbeat, guard, ldap, .. } = self;
             let item = tokio::select! {
                 biased;
+                // First: a server that always has something to say is to be found out too.
+                () = heartbeat.due() => {
+                    heartbeat.beat(guard.received(), ldap)?;
+                    continue;
+                }
                 // Unconstrained: taking what is there must not be mistaken for nothing being there.
                 item = unconstrained(stream.0.next()) => item,
                 _ = run(driver), if driver.is_some() => {
                     *driver = None;
                     continue;
                 }
-                () = heartbeat.due() => {
-                    heartbeat.beat(guard.received(), ldap)?;
-                    continue;
-                }
                 () = sleep_until(until.unwrap_or_else(Instant::now)), if until.is_some() => return Ok(None),
             };
             return self.event(stream, item).await.map(Some);
         }
+    }
+
+    /// The next entry, or the end. What else comes is passed over, and not for ever.
+    pub async fn next_entry(&mut self, stream: &mut Stream, during: &'static str) -> Result<Event, Problem> {
+        let limit = self.timing.refresh;
+        let until = Instant::now() + limit;
+        while Instant::now() < until {
+            match self.next(stream, Some(until)).await? {
+                Some(Event::Item(item)) if item.is_ref() || item.is_intermediate() => (),
+                Some(event) => {
+                    self.rested();
+                    return Ok(event);
+                }
+                None => break,
+            }
+        }
+        Err(Problem::TimedOut { awaited: during, limit })
     }
 
     /// The next event, if it has come already.
@@ -297,7 +333,8 @@ impl Session {
         self.call("abandon", ended).await
     }
 
-    /// To be called when nothing was asked of the session for a while, which is no silence of the server's.
+    /// To be called when something was received that gets us on, and was dealt with: nothing was asked of the
+    /// session meanwhile, which is no silence of the server's.
     pub fn rested(&mut self) {
         self.heartbeat.rest();
     }

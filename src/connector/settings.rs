@@ -4,7 +4,7 @@ use std::{fmt, path::PathBuf};
 
 use secrecy::SecretString;
 
-use crate::directory::dn::Dn;
+use crate::{directory::dn::Dn, withheld::Withheld};
 
 /// Everything needed to reach one identity store.
 #[derive(Debug, Clone)]
@@ -74,6 +74,16 @@ pub enum Bind {
     External,
     /// Section 5.1.1.
     Anonymous,
+}
+
+impl Bind {
+    /// What a server must not say back into our records.
+    pub fn withheld(&self) -> Withheld {
+        match self {
+            Self::Simple { dn, password } => Withheld::login(dn, password),
+            Self::External | Self::Anonymous => Withheld::default(),
+        }
+    }
 }
 
 /// TLS towards the directory. Without a `ca_file` the system's roots are trusted.

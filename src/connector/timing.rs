@@ -12,7 +12,8 @@ pub struct Timing {
     /// So often the server is asked for a sign of life, and has as long to give it: one that freezes is
     /// noticed within two heartbeats.
     pub heartbeat: Duration,
-    /// For the next message of a refresh, while the server gives signs of life.
+    /// For what gets us on, while the server gives signs of life: the next message of a refresh or of a search
+    /// below a name, and the answer to a heartbeat while other bytes come.
     pub refresh: Duration,
     /// How long readings of a refresh are gathered before they are handed on.
     pub gather: Duration,

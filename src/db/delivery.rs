@@ -1,5 +1,9 @@
 //! Deliver: which messages are due, and what became of them.
 
+mod aged;
+#[cfg(test)]
+mod tests;
+
 use std::{collections::BTreeSet, sync::Arc};
 
 use jiff::Timestamp;
@@ -133,7 +137,7 @@ impl Db {
 }
 
 /// Enough to keep all connections busy between two looks.
-const HEADS_AT_ONCE: i64 = 256;
+const HEADS_AT_ONCE: usize = 256;
 
 fn take_stock(
     connection: &Connection,
@@ -269,23 +273,42 @@ fn give_up(connection: &Connection, seq: i64, why: &Answer, now: Timestamp) -> R
         .map(drop)
 }
 
+/// In the order in which messages were written, until enough are found: a long queue is not read to its end. Of what
+/// is not due only the first matters.
 fn queue_heads(connection: &Connection, store: StoreNo, now: Timestamp) -> Result<Vec<QueueHead>, DbError> {
+    let (mut due, mut later): (Vec<QueueHead>, Option<QueueHead>) = (Vec::new(), None);
+    let mut seen = BTreeSet::new();
     connection
         .prepare_cached(
-            "WITH head AS MATERIALIZED (
-                 SELECT min(seq) AS seq, recipient_key, due_at FROM message
-                 WHERE store = ?1 AND due_at IS NOT NULL GROUP BY recipient_key)
-             SELECT * FROM (SELECT * FROM head WHERE due_at <= ?2 ORDER BY seq LIMIT ?3)
-             UNION ALL
-             SELECT * FROM (SELECT * FROM head WHERE due_at > ?2 ORDER BY due_at LIMIT 1)",
+            "SELECT seq, recipient_key, due_at FROM message
+             WHERE store = ?1 AND due_at IS NOT NULL ORDER BY seq",
         )
         .and_then(|mut s| {
-            s.query_map(params![store.0, micros(now), HEADS_AT_ONCE], |row| {
-                Ok(QueueHead { seq: row.get(0)?, recipient_key: row.get(1)?, due: timestamp(row.get(2)?) })
-            })?
-            .collect()
+            let mut rows = s.query([store.0])?;
+            while due.len() < HEADS_AT_ONCE
+                && let Some(row) = rows.next()?
+            {
+                let recipient_key = row.get_ref(1)?.as_str()?;
+                if seen.contains(recipient_key) {
+                    continue;
+                }
+                seen.insert(recipient_key.to_owned());
+                let head = QueueHead {
+                    seq: row.get(0)?,
+                    recipient_key: recipient_key.to_owned(),
+                    due: timestamp(row.get(2)?),
+                };
+                if head.due <= now {
+                    due.push(head);
+                } else if later.as_ref().is_none_or(|first| head.due < first.due) {
+                    later = Some(head);
+                }
+            }
+            Ok(())
         })
-        .during("read the queue")
+        .during("read the queue")?;
+    due.extend(later);
+    Ok(due)
 }
 
 fn queued_mail(connection: &Connection, seq: i64) -> Result<QueuedMail, DbError> {

@@ -1,6 +1,9 @@
 //! Why the state could not be read or written.
 
-use std::path::PathBuf;
+use std::{
+    io::{self, ErrorKind},
+    path::PathBuf,
+};
 
 /// What went wrong with the state file, and what to do about it.
 #[derive(Debug, thiserror::Error)]
@@ -18,7 +21,8 @@ pub enum DbError {
     },
     /// The file is something else.
     #[error(
-        "{path} is not a state file of dirherald: set state.path to another file; this one was not touched"
+        "{path} is not a state file of dirherald, or its first bytes are damaged: set state.path to another file, or \
+         restore a backup; this one was not touched"
     )]
     Foreign {
         /// As configured.
@@ -57,6 +61,32 @@ pub enum DbError {
         path: PathBuf,
         /// As the other one wrote it down.
         pid: String,
+    },
+    /// Bytes in the file are not what they were.
+    #[error("the state file {path} is damaged: {found}")]
+    Damaged {
+        /// As configured.
+        path: PathBuf,
+        /// What the first look found.
+        found: String,
+    },
+    /// The file is there and holds nothing. We never leave one behind like that.
+    #[error(
+        "the state file {path} is empty, as a full disk or a crash may leave it: restore a backup, or remove it to \
+         begin with a new silent baseline"
+    )]
+    Empty {
+        /// As configured.
+        path: PathBuf,
+    },
+    /// Nothing more can be written beside the file.
+    #[error("cannot write into {directory}, where the state file is")]
+    Room {
+        /// Where.
+        directory: PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
     },
     /// A statement failed.
     #[error("cannot {operation} in the state file")]
@@ -117,9 +147,77 @@ impl DbError {
             | Self::Newer { .. }
             | Self::Older { .. }
             | Self::Locked { .. }
+            | Self::Damaged { .. }
+            | Self::Empty { .. }
+            | Self::Room { .. }
             | Self::NoBaseline { .. }
             | Self::NothingShown
             | Self::Closed => false,
+        }
+    }
+
+    /// What is wrong with the file as a whole, where it is that which made this fail: other calls fail alike.
+    pub fn trouble(&self) -> Option<Trouble> {
+        match self {
+            Self::Damaged { .. } => Some(Trouble::Damaged),
+            Self::Statement { source, .. } => Trouble::of(source),
+            Self::Room { source, .. } => Some(match source.kind() {
+                ErrorKind::StorageFull | ErrorKind::QuotaExceeded => Trouble::Full,
+                ErrorKind::ReadOnlyFilesystem => Trouble::ReadOnly,
+                _ => Trouble::Unusable,
+            }),
+            Self::Open { .. }
+            | Self::Foreign { .. }
+            | Self::Newer { .. }
+            | Self::Older { .. }
+            | Self::Locked { .. }
+            | Self::Empty { .. }
+            | Self::Corrupt { .. }
+            | Self::NoBaseline { .. }
+            | Self::NothingShown
+            | Self::Closed => None,
+        }
+    }
+}
+
+/// What is wrong with the state file, whatever was being done with it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trouble {
+    /// There is no room for it on the disk.
+    Full,
+    /// It may be read, and not written.
+    ReadOnly,
+    /// The system refuses to read or write it.
+    Unusable,
+    /// Its bytes are not what was written. Nothing makes that good again but a backup.
+    Damaged,
+}
+
+impl Trouble {
+    pub(super) fn of(source: &rusqlite::Error) -> Option<Self> {
+        use rusqlite::ErrorCode as Code;
+        match source.sqlite_error_code()? {
+            Code::DiskFull => Some(Self::Full),
+            Code::ReadOnly => Some(Self::ReadOnly),
+            Code::SystemIoFailure | Code::CannotOpen | Code::PermissionDenied => Some(Self::Unusable),
+            Code::DatabaseCorrupt | Code::NotADatabase => Some(Self::Damaged),
+            // What we asked for was wrong, or somebody else was in the way. The enum is not ours.
+            _ => None,
+        }
+    }
+
+    /// What an operator does about it, as half a sentence.
+    pub fn advice(self) -> &'static str {
+        match self {
+            Self::Full => "the disk of the state file is full: make room on it",
+            Self::ReadOnly => "the state file cannot be written: make it and its directory writable again",
+            Self::Unusable => {
+                "the system refuses to write or read the state file: look at the system's log for its disk"
+            }
+            Self::Damaged => {
+                "the state file is damaged: stop dirherald, look after the disk and restore a backup; or move the \
+                 file away, which begins with a new silent baseline and tells nothing of what happened meanwhile"
+            }
         }
     }
 }

@@ -1,17 +1,21 @@
-//! Opening, recognising and migrating the state file; the lock of the one daemon that writes it.
+//! Opening, recognising and migrating the state file.
+
+pub(super) mod private;
 
 use std::{
-    fs::{File, OpenOptions, TryLockError},
-    io::{Read, Seek, Write},
-    os::unix::fs::OpenOptionsExt,
-    path::{Path, PathBuf},
-    thread,
+    fs::{self, File},
+    io::ErrorKind,
+    path::Path,
     time::Duration,
 };
 
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 
-use super::error::{DbError, During};
+pub(super) use self::private::create as create_private;
+use super::{
+    error::{DbError, During, Trouble},
+    lock::{RunLock, directory_of, true_name},
+};
 
 /// "DHRD" in ASCII, in the header of every state file.
 const APPLICATION_ID: i64 = 0x4448_5244;
@@ -29,24 +33,33 @@ fn known_version() -> i64 {
     i64::try_from(MIGRATIONS.len()).expect("there are few migrations")
 }
 
-/// Opens, creating (mode 0600) and migrating where needed.
+/// Opens, creating (mode 0600) and migrating where needed. Who does that holds the lock.
 pub(super) fn open_for_writing(path: &Path) -> Result<Connection, DbError> {
-    create_private(path)?;
+    create(path)?;
     let mut connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     recognise(path, &connection)?;
-    // WAL lets commands read while the daemon writes. FULL: a commit that was answered survives a power
-    // failure, because the next thing we do may be to send a mail that cannot be unsent. Foreign keys hold
-    // for the queue tables; the mirror's tables declare none.
-    connection
-        .execute_batch(
-            "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;
-             PRAGMA cache_size = -8192; PRAGMA journal_size_limit = 67108864;",
-        )
-        .during("set up the connection")?;
+    private::take_from_others(path)?;
+    private::keep_large_work_beside(path, &connection)?;
+    connection.execute_batch(SETTINGS).during("set up the connection")?;
     migrate(&mut connection)?;
     write_at_once(&mut connection);
     Ok(connection)
 }
+
+/// Of a connection that writes:
+///
+/// - `journal_mode`: commands read while the daemon writes, and a commit is one write to one file.
+/// - `synchronous`: a commit that was answered survives a power failure, because the next thing we do may be to
+///   send a mail that cannot be unsent.
+/// - `foreign_keys`: they hold for the queue's tables. The mirror's declare none: a link may mean an entry that
+///   is read later.
+/// - `cache_size`: 8 MiB, enough that a batch is not spilled into the log before its commit.
+/// - `journal_size_limit`: after a baseline or a long look by a command the log is cut to 64 MiB again.
+/// - `cell_size_check`: a page that is damaged is refused when it is read and not followed out of its bounds.
+/// - `auto_vacuum` stays off: pages that pruning frees are used again, and moving pages at each commit would cost
+///   more than a file that does not shrink.
+const SETTINGS: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;
+     PRAGMA cache_size = -8192; PRAGMA journal_size_limit = 67108864; PRAGMA cell_size_check = ON;";
 
 /// Commands write as well: a transaction that begins by reading and comes to write after another's commit
 /// would fail without waiting for anything.
@@ -58,6 +71,7 @@ fn write_at_once(connection: &mut Connection) {
 pub(super) fn open_beside_a_daemon(path: &Path) -> Result<Option<Connection>, DbError> {
     let mut connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     recognise(path, &connection)?;
+    private::keep_work_in_memory(&connection)?;
     connection
         .execute_batch("PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;")
         .during("set up the connection")?;
@@ -83,13 +97,45 @@ pub(super) fn wait_for_the_disk(connection: &Connection) -> Result<(), DbError> 
     connection.execute_batch("PRAGMA synchronous = FULL;").during("wait for the disk")
 }
 
-/// Opens for looking; the file must exist. `None`: a daemon that starts has created it and written nothing.
+/// Opens for looking; the file must exist. `None`: an older daemon created it and wrote nothing.
 pub(super) fn open_for_reading(path: &Path) -> Result<Option<Connection>, DbError> {
     // Read-write access is needed to read a WAL that a daemon left behind.
     let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
-    recognise(path, &connection)?;
+    let connection = match recognise(path, &connection) {
+        Ok(()) => connection,
+        Err(DbError::Open { source, .. }) => at_rest(path)?.ok_or_else(|| open_error(path, source))?,
+        Err(error) => return Err(error),
+    };
+    private::keep_work_in_memory(&connection)?;
     connection.execute_batch("PRAGMA query_only = ON;").during("set up the connection")?;
     up_to_date(path, connection)
+}
+
+/// Where nothing can be put beside the file, because the disk is full or may only be read, a file that nobody
+/// works on can be read as it is. `None`: somebody does, or left a log that belongs to it.
+fn at_rest(path: &Path) -> Result<Option<Connection>, DbError> {
+    if RunLock::is_held(path) || has_log(path) {
+        return Ok(None);
+    }
+    let uri = format!("file:{}?immutable=1", escaped(&true_name(path)));
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
+    let connection = connect(Path::new(&uri), flags)?;
+    recognise(path, &connection)?;
+    Ok(Some(connection))
+}
+
+/// As a URI has it: all but what no part of one is made of.
+fn escaped(path: &Path) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-".contains(&byte);
+    let escape = |byte: u8| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") };
+    path.as_os_str().as_encoded_bytes().iter().map(|byte| escape(*byte)).collect()
+}
+
+/// Whether commits lie beside the file that are not in it yet.
+pub(super) fn has_log(path: &Path) -> bool {
+    let mut log = true_name(path).into_os_string();
+    log.push("-wal");
+    fs::metadata(log).is_ok_and(|log| log.len() > 0)
 }
 
 /// `None`: nothing was written yet.
@@ -107,6 +153,7 @@ fn up_to_date(path: &Path, connection: Connection) -> Result<Option<Connection>,
 pub(super) fn open_for_rehearsing(path: &Path) -> Result<Option<Connection>, DbError> {
     let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     recognise(path, &connection)?;
+    private::keep_work_in_memory(&connection)?;
     // What is never committed stays in memory, and does not even reach the write-ahead log.
     connection.execute_batch("PRAGMA cache_spill = OFF;").during("set up the connection")?;
     up_to_date(path, connection)
@@ -126,35 +173,59 @@ pub(super) fn open_error(
     DbError::Open { path: path.to_owned(), source: source.into() }
 }
 
-pub(super) fn create_private(path: &Path) -> Result<(), DbError> {
-    OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o600)
-        .open(path)
-        .map(drop)
-        .map_err(|source| open_error(path, source))
+/// It is made whole beside its place, so that no crash and no full disk leaves an empty file there, which could
+/// not be told from a state that was lost.
+fn create(path: &Path) -> Result<(), DbError> {
+    let refused = |source| open_error(path, source);
+    let place = true_name(path);
+    if place.try_exists().map_err(refused)? {
+        return Ok(());
+    }
+    let directory = directory_of(&place);
+    let begun = tempfile::Builder::new().prefix(".dirherald-").tempfile_in(directory).map_err(refused)?;
+    let mut connection = connect(begun.path(), OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    // Nothing has to be taken back in a file that nobody knows, and a write that fails is noticed at once: what a
+    // log holds, closing may fail to put into the file without a word.
+    connection
+        .execute_batch("PRAGMA journal_mode = MEMORY; PRAGMA synchronous = FULL;")
+        .during("create the state file")?;
+    migrate(&mut connection)?;
+    connection.execute_batch(SETTINGS).during("create the state file")?;
+    connection.close().map_err(|(_, source)| source).during("create the state file")?;
+    begun.as_file().sync_all().map_err(refused)?;
+    match begun.persist_noclobber(&place) {
+        Ok(_) => {}
+        Err(taken) if taken.error.kind() == ErrorKind::AlreadyExists => return Ok(()),
+        Err(error) => return Err(refused(error.error)),
+    }
+    File::open(directory).and_then(|directory| directory.sync_all()).map_err(refused)
 }
 
-fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, DbError> {
+pub(super) fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, DbError> {
     let flags = flags | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags).map_err(|source| open_error(path, source))?;
     connection.busy_timeout(BUSY_TIMEOUT).during("set the busy timeout")?;
     Ok(connection)
 }
 
-/// Before anything is written: is this file ours, and do we know its version? A file in which there is nothing
-/// is anyone's: a daemon that begins leaves one behind until its first migration is stored.
-fn recognise(path: &Path, connection: &Connection) -> Result<(), DbError> {
+/// Before anything is written: is this file ours, and do we know its version? A file without a table is anyone's:
+/// earlier versions left one behind until their first migration was stored.
+pub(super) fn recognise(path: &Path, connection: &Connection) -> Result<(), DbError> {
+    if fs::metadata(path).is_ok_and(|found| found.is_file() && found.len() == 0) && !has_log(path) {
+        return Err(DbError::Empty { path: path.to_owned() });
+    }
     let foreign = || DbError::Foreign { path: path.to_owned() };
     // One transaction: a daemon may be at its first migration just now.
     let look = connection.unchecked_transaction().during("look at the file")?;
     let number = |question| -> Result<i64, DbError> {
-        look.query_row(question, [], |row| row.get(0)).map_err(|source| match source.sqlite_error_code() {
-            Some(ErrorCode::NotADatabase) => foreign(),
-            _ => open_error(path, source),
+        look.query_row(question, [], |row| row.get(0)).map_err(|source| {
+            match (source.sqlite_error_code(), Trouble::of(&source)) {
+                (Some(ErrorCode::NotADatabase), _) => foreign(),
+                (_, Some(Trouble::Damaged)) => damaged(path, source.to_string()),
+                (_, Some(Trouble::Full | Trouble::ReadOnly | Trouble::Unusable) | None) => {
+                    open_error(path, source)
+                }
+            }
         })
     };
     let application = number("PRAGMA application_id")?;
@@ -168,6 +239,10 @@ fn recognise(path: &Path, connection: &Connection) -> Result<(), DbError> {
         return Err(DbError::Newer { path: path.to_owned(), found, known: known_version() });
     }
     Ok(())
+}
+
+pub(super) fn damaged(path: &Path, found: String) -> DbError {
+    DbError::Damaged { path: path.to_owned(), found }
 }
 
 /// How many migrations were applied.
@@ -195,96 +270,9 @@ fn migrate(connection: &mut Connection) -> Result<(), DbError> {
     transaction.commit().during("commit a migration")
 }
 
-/// Held by `run` for as long as it lives: two daemons on one state would tell everything twice.
-#[derive(Debug)]
-pub struct RunLock {
-    _file: File,
-}
-
-impl RunLock {
-    /// Takes the lock beside `state`, or says who has it.
-    pub fn take(state: &Path) -> Result<Self, DbError> {
-        let path = lock_path(state);
-        let mut file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
-            .open(&path)
-            .map_err(|source| open_error(state, source))?;
-        if !take_exclusively(&file).map_err(|source| open_error(state, source))? {
-            let mut pid = String::new();
-            file.read_to_string(&mut pid).map_err(|source| open_error(state, source))?;
-            return Err(DbError::Locked { path: state.to_owned(), pid: pid.trim().to_owned() });
-        }
-        file.set_len(0)
-            .and_then(|()| file.rewind())
-            .and_then(|()| write!(file, "{}", std::process::id()))
-            .map_err(|source| open_error(state, source))?;
-        Ok(Self { _file: file })
-    }
-
-    /// Whether some daemon holds the lock beside `state`.
-    pub fn is_held(state: &Path) -> bool {
-        let Ok(file) = OpenOptions::new().read(true).write(true).open(lock_path(state)) else { return false };
-        matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock))
-    }
-}
-
-/// `false`: a daemon has it. Whoever merely asks in [`RunLock::is_held`] shares the lock for a moment, and a
-/// daemon that starts just then must not take that for another daemon.
-fn take_exclusively(file: &File) -> std::io::Result<bool> {
-    loop {
-        match file.try_lock() {
-            Ok(()) => return Ok(true),
-            Err(TryLockError::Error(source)) => return Err(source),
-            Err(TryLockError::WouldBlock) => {}
-        }
-        match file.try_lock_shared() {
-            Ok(()) => file.unlock()?,
-            Err(TryLockError::WouldBlock) => return Ok(false),
-            Err(TryLockError::Error(source)) => return Err(source),
-        }
-        thread::yield_now();
-    }
-}
-
-fn lock_path(state: &Path) -> PathBuf {
-    let mut path = state.as_os_str().to_owned();
-    path.push(".lock");
-    path.into()
-}
-
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicBool, Ordering};
-
     use super::*;
-
-    #[test]
-    fn who_asks_for_the_lock_keeps_no_daemon_from_taking_it() {
-        let directory = tempfile::tempdir().unwrap();
-        let state = directory.path().join("state.db");
-        let done = AtomicBool::new(false);
-        thread::scope(|scope| {
-            for _ in 0..2 {
-                scope.spawn(|| {
-                    while !done.load(Ordering::Relaxed) {
-                        RunLock::is_held(&state);
-                    }
-                });
-            }
-            let taken: Vec<_> = (0..500).map(|_| RunLock::take(&state).map(drop)).collect();
-            done.store(true, Ordering::Relaxed);
-            assert!(taken.iter().all(Result::is_ok), "{taken:?}");
-        });
-        let lock = RunLock::take(&state).unwrap();
-        assert!(RunLock::is_held(&state));
-        assert!(matches!(RunLock::take(&state), Err(DbError::Locked { .. })));
-        drop(lock);
-        assert!(!RunLock::is_held(&state));
-    }
 
     #[test]
     fn a_file_whose_first_migration_never_came_is_ours_and_says_nothing() {
@@ -319,11 +307,11 @@ mod tests {
         let check = |name: &str, sql: &str| {
             let path = directory.path().join(name);
             Connection::open(&path).unwrap().execute_batch(sql).unwrap();
-            let before = std::fs::read(&path).unwrap();
+            let before = fs::read(&path).unwrap();
             for opened in [open_for_writing(&path).map(drop), open_for_reading(&path).map(drop)] {
                 assert!(matches!(opened, Err(DbError::Foreign { .. })), "{sql}: {opened:?}");
             }
-            assert_eq!(std::fs::read(&path).unwrap(), before, "{sql}");
+            assert_eq!(fs::read(&path).unwrap(), before, "{sql}");
         };
         check("tables", "CREATE TABLE shopping (what TEXT)");
         check("application", "PRAGMA application_id = 7");

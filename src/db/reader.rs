@@ -7,8 +7,10 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use uuid::Uuid;
 
 use super::{
-    DbError, RunLock,
+    DbError, RunLock, StoreState,
     error::During,
+    examine,
+    lock::Holder,
     open,
     rows::{json_at, micros, timestamp, unreadable, uuid_at},
 };
@@ -17,7 +19,7 @@ use crate::{change::event::ChangeEvent, outbox::state::DeliveryState};
 /// A look at the state file.
 pub struct Reader {
     pub(super) connection: Connection,
-    daemon_runs: bool,
+    daemon: Option<Holder>,
 }
 
 /// An event with the store it happened in.
@@ -34,6 +36,8 @@ pub struct EventRow {
 /// A message of the outbox without its text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MessageRow {
+    /// The order in which messages were written.
+    pub seq: i64,
     /// Its id.
     pub id: Uuid,
     /// The store's name.
@@ -133,7 +137,8 @@ pub enum StateFile {
 }
 
 impl StateFile {
-    /// Finds out whether a daemon could use the file, and leaves no trace.
+    /// Finds out whether a daemon could use the file, and whether it is whole, which takes as long as it takes to
+    /// read it; leaves no trace.
     pub fn inspect(path: &Path) -> Result<Self, DbError> {
         let refused = |source| open::open_error(path, source);
         let directory = path.parent().filter(|parent| *parent != Path::new(""));
@@ -146,7 +151,10 @@ impl StateFile {
         OpenOptions::new().read(true).write(true).open(path).map_err(refused)?;
         match Reader::open(path) {
             Ok(None) => Ok(Self::New),
-            Ok(Some(reader)) => Ok(Self::Usable { daemon_runs: reader.daemon_runs }),
+            Ok(Some(reader)) => {
+                examine::whole(path, &reader.connection)?;
+                Ok(Self::Usable { daemon_runs: reader.daemon_runs() })
+            }
             // A daemon brings it up to date.
             Err(DbError::Older { .. }) => Ok(Self::Usable { daemon_runs: RunLock::is_held(path) }),
             Err(error) => Err(error),
@@ -161,12 +169,12 @@ impl Reader {
             return Ok(None);
         }
         let Some(connection) = open::open_for_reading(path)? else { return Ok(None) };
-        Ok(Some(Self { connection, daemon_runs: RunLock::is_held(path) }))
+        Ok(Some(Self { connection, daemon: RunLock::held(path) }))
     }
 
     /// Whether a daemon works on the state file.
     pub fn daemon_runs(&self) -> bool {
-        self.daemon_runs
+        self.daemon.is_some()
     }
 
     /// Newest last; at most `most` of those after the one with number `seq` (0: from the first on). Whoever
@@ -223,11 +231,20 @@ impl Reader {
             .during("count what is in hand")
     }
 
-    /// Oldest first.
-    pub fn messages(&self, store: Option<&str>) -> Result<Vec<MessageRow>, DbError> {
+    /// Oldest first; at most `most` of those after the one with number `seq` (0: from the first on). Page by page, as
+    /// with [`events_after`](Self::events_after): a queue may be long, and so may be its readers' patience.
+    pub fn messages_after(
+        &self,
+        store: Option<&str>,
+        seq: i64,
+        most: u32,
+    ) -> Result<Vec<MessageRow>, DbError> {
         self.connection
-            .prepare(&format!("{MESSAGE} AND (?1 IS NULL OR store.name = ?1) ORDER BY message.seq"))
-            .and_then(|mut s| s.query_map([store], message_at)?.collect())
+            .prepare_cached(&format!(
+                "SELECT {MESSAGE} AND message.seq > ?2 AND (?1 IS NULL OR store.name = ?1)
+                 ORDER BY message.seq LIMIT ?3"
+            ))
+            .and_then(|mut s| s.query_map(params![store, seq, most], message_at)?.collect())
             .during("read the outbox")
     }
 
@@ -235,16 +252,16 @@ impl Reader {
     pub fn message(&self, id: Uuid) -> Result<Option<WholeMessage>, DbError> {
         let found = self
             .connection
-            .prepare(&format!("{MESSAGE} AND message.id = ?1"))
-            .and_then(|mut s| {
-                s.query_row([id.as_bytes()], |row| {
-                    Ok((message_at(row)?, row.get(10)?, row.get::<_, i64>(11)?))
-                })
-                .optional()
-            })
+            .prepare(&format!("SELECT {MESSAGE} AND message.id = ?1"))
+            .and_then(|mut s| s.query_row([id.as_bytes()], message_at).optional())
             .during("read a message")?;
-        let Some((row, bytes, seq)) = found else { return Ok(None) };
-        Ok(Some(WholeMessage { row, bytes, attempts: self.attempts(seq)? }))
+        let Some(row) = found else { return Ok(None) };
+        let bytes = self
+            .connection
+            .query_row("SELECT bytes FROM message WHERE seq = ?1", [row.seq], |row| row.get(0))
+            .during("read the text of a message")?;
+        let attempts = self.attempts(row.seq)?;
+        Ok(Some(WholeMessage { row, bytes, attempts }))
     }
 
     fn attempts(&self, message: i64) -> Result<Vec<AttemptRow>, DbError> {
@@ -281,10 +298,17 @@ impl Reader {
     }
 
     fn status_at(&self, row: &Row<'_>) -> rusqlite::Result<StatusRow> {
-        let state: String = row.get(1)?;
+        // What the file says of a daemon that cannot write into it was true before.
+        let note = self.daemon.as_ref().and_then(|daemon| daemon.note.clone());
+        let state: String = match (&self.daemon, &note) {
+            (None, _) => StoreState::Stopped.as_str().into(),
+            (Some(_), Some(_)) => StoreState::Connecting.as_str().into(),
+            (Some(_), None) => row.get(1)?,
+        };
+        let stored: Option<String> = row.get(11)?;
         Ok(StatusRow {
             store: row.get(0)?,
-            state: if self.daemon_runs { state } else { "stopped".into() },
+            state,
             url: row.get(2)?,
             kind: row.get(3)?,
             feed: row.get(4)?,
@@ -296,7 +320,7 @@ impl Reader {
             outbox_failed: count_at(row, 10)?,
             held: count_at(row, 13)?,
             alerts: count_at(row, 14)?,
-            last_error: row.get::<_, Option<String>>(11)?.or_else(|| set_aside(count_at(row, 12).ok()?)),
+            last_error: note.or(stored).or_else(|| set_aside(count_at(row, 12).ok()?)),
         })
     }
 }
@@ -323,14 +347,15 @@ pub(super) fn event_at(row: &Row<'_>) -> rusqlite::Result<EventRow> {
     Ok(EventRow { seq: row.get(0)?, store: row.get(1)?, event: json_at(row, 2)? })
 }
 
-const MESSAGE: &str =
-    "SELECT message.id, store.name, message.state, address, subject, created_at, attempts, due_at,
-    last_answer, events, bytes, message.seq FROM message JOIN store ON store.no = message.store
+/// Behind `SELECT`, without the text: it is long.
+const MESSAGE: &str = "message.id, store.name, message.state, address, subject, created_at, attempts, due_at,
+    last_answer, events, message.seq FROM message JOIN store ON store.no = message.store
     WHERE deleted_at IS NULL";
 
 fn message_at(row: &Row<'_>) -> rusqlite::Result<MessageRow> {
     let state: String = row.get(2)?;
     Ok(MessageRow {
+        seq: row.get(10)?,
         id: uuid_at(row, 0)?,
         store: row.get(1)?,
         state: DeliveryState::parse(&state).ok_or_else(|| unreadable(2, "unknown state of a message"))?,

@@ -8,9 +8,9 @@ use std::{
 };
 
 use rusqlite::Connection;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
-use super::{DbError, open};
+use super::{Condition, DbError, error::During, open};
 
 /// Ingest goes first: a mail can wait, a directory server that is not read costs it memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,6 +61,7 @@ impl Shared {
 #[derive(Clone)]
 pub(super) struct Worker {
     shared: Arc<Shared>,
+    condition: Arc<watch::Sender<Condition>>,
     _closer: Arc<Closer>,
 }
 
@@ -86,7 +87,41 @@ impl Worker {
                 }
             })
             .expect("a thread can be started at start-up");
-        Self { _closer: Arc::new(Closer(Arc::clone(&shared))), shared }
+        let condition = Arc::new(watch::Sender::new(Condition::Sound));
+        Self { _closer: Arc::new(Closer(Arc::clone(&shared))), condition, shared }
+    }
+
+    pub(super) fn condition(&self) -> watch::Receiver<Condition> {
+        self.condition.subscribe()
+    }
+
+    /// What kept the file from being written is over.
+    pub(super) fn mended(&self) {
+        self.condition.send_if_modified(|condition| match condition {
+            Condition::Failing { .. } => {
+                *condition = Condition::Sound;
+                true
+            }
+            Condition::Sound | Condition::Damaged { .. } => false,
+        });
+    }
+
+    /// Closes the file after what was asked for before, so that its log is put into it and taken away. Whatever is
+    /// asked for later fails.
+    pub(super) async fn close(self) -> Result<(), DbError> {
+        let (answer, answered) = oneshot::channel();
+        let job: Job = Box::new(move |connection| {
+            let closed = Connection::open_in_memory()
+                .and_then(|none| std::mem::replace(connection, none).close().map_err(|(_, source)| source));
+            drop(answer.send(closed.during("close")));
+        });
+        {
+            let mut queues = self.shared.queues();
+            queues.rest.push_back(job);
+            queues.closed = true;
+        }
+        self.shared.filled.notify_one();
+        answered.await.map_err(|_| DbError::Closed)?
     }
 
     /// Runs `work` on the thread and waits for its answer.
@@ -96,17 +131,30 @@ impl Worker {
         work: impl FnOnce(&mut Connection) -> Result<R, DbError> + Send + 'static,
     ) -> Result<R, DbError> {
         let (answer, answered) = oneshot::channel();
+        let condition = Arc::clone(&self.condition);
         let job: Job = Box::new(move |connection| {
+            if let Condition::Damaged { error } = &*condition.borrow() {
+                drop(answer.send(Err(refusal(connection, error))));
+                return;
+            }
             // A transaction that a panic leaves open is rolled back on its way out, so the connection is whole.
             // The caller hears that its work is lost; everybody else goes on.
             match panic::catch_unwind(AssertUnwindSafe(|| work(connection))) {
                 // Whoever asked may be gone by now; the work is done all the same.
-                Ok(done) => drop(answer.send(done)),
+                Ok(done) => {
+                    if let Err(error) = &done {
+                        note(&condition, error);
+                    }
+                    drop(answer.send(done));
+                }
                 Err(_) => drop(open::wait_for_the_disk(connection)),
             }
         });
         {
             let mut queues = self.shared.queues();
+            if queues.closed {
+                return Err(DbError::Closed);
+            }
             match priority {
                 Priority::Ingest => queues.ingest.push_back(job),
                 Priority::Rest => queues.rest.push_back(job),
@@ -115,6 +163,21 @@ impl Worker {
         self.shared.filled.notify_one();
         answered.await.map_err(|_| DbError::Closed)?
     }
+}
+
+fn note(condition: &watch::Sender<Condition>, error: &DbError) {
+    condition.send_if_modified(|now| match now.after(error) {
+        Some(after) => {
+            *now = after;
+            true
+        }
+        None => false,
+    });
+}
+
+/// Whoever writes on into a damaged file makes it worse, and may move a checkpoint over what is lost.
+fn refusal(connection: &Connection, error: &str) -> DbError {
+    DbError::Damaged { path: connection.path().unwrap_or_default().into(), found: error.to_owned() }
 }
 
 #[cfg(test)]

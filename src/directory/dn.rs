@@ -6,7 +6,7 @@ mod scan;
 #[cfg(test)]
 mod tests;
 
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
 use serde::{Deserialize, Serialize};
 
@@ -150,6 +150,21 @@ impl Dn {
     fn pairs(&self) -> impl Iterator<Item = scan::Pair<'_>> {
         Pairs::new(&self.0).map_while(Result::ok)
     }
+}
+
+/// A name as a server sends it, as text. RFC 4511, section 4.1.3, wants UTF-8, but slapd lets surrogates into
+/// values and so into names, and whoever may write one entry must not stop the reading of all others: octets
+/// that are no UTF-8 become pairs of digits (RFC 4514, section 2.4), which mean the same.
+pub fn text_of(octets: &[u8]) -> Cow<'_, str> {
+    if let Ok(text) = str::from_utf8(octets) {
+        return text.into();
+    }
+    let mut text = String::with_capacity(octets.len());
+    for chunk in octets.utf8_chunks() {
+        text.push_str(chunk.valid());
+        chunk.invalid().iter().for_each(|octet| scan::push_pair(*octet, &mut text));
+    }
+    text.into()
 }
 
 impl NameKey {

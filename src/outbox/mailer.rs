@@ -8,6 +8,8 @@
 mod connection;
 pub mod error;
 mod file;
+#[cfg(test)]
+mod fuzz;
 mod replies;
 mod stream;
 mod tls;
@@ -32,10 +34,10 @@ pub use self::{
 };
 use super::{
     message::wire_address,
-    settings::{MailSettings, Security, SmtpSettings, Transport},
+    settings::{Credentials, MailSettings, Security, SmtpSettings, Transport},
     state::Answer,
 };
-use crate::directory::mail_address::MailAddress;
+use crate::{directory::mail_address::MailAddress, withheld::Withheld};
 
 /// So many connections to one server at most; further messages wait their turn.
 pub const MAX_CONNECTIONS: usize = 4;
@@ -57,6 +59,8 @@ enum Route {
 
 struct Pool {
     server: Server,
+    /// What no reply may bring into our records.
+    withheld: Withheld,
     /// Open and unused, the last used at the end.
     idle: Mutex<Vec<Connection>>,
     slots: Semaphore,
@@ -142,10 +146,16 @@ impl fmt::Debug for Mailer {
 
 impl Pool {
     fn new(server: Server) -> Self {
-        Self { server, idle: Mutex::new(Vec::new()), slots: Semaphore::new(MAX_CONNECTIONS) }
+        let withheld = server.credentials.as_ref().map(Credentials::withheld).unwrap_or_default();
+        Self { server, withheld, idle: Mutex::new(Vec::new()), slots: Semaphore::new(MAX_CONNECTIONS) }
     }
 
     async fn send(&self, parcel: &Parcel<'_>) -> Result<Answer, SendError> {
+        let sent = self.hand_over(parcel).await;
+        sent.map(|answer| answer.without(&self.withheld)).map_err(|error| error.without(&self.withheld))
+    }
+
+    async fn hand_over(&self, parcel: &Parcel<'_>) -> Result<Answer, SendError> {
         let _slot = self.slots.acquire().await.expect("the semaphore is never closed");
         if let Some(connection) = self.take_idle() {
             let ended = connection.deliver(parcel).await;
@@ -183,7 +193,19 @@ impl Pool {
             Ok(connection) => self.probe_connection(connection, &mut report).await.err().map(Into::into),
             Err(error) => Some(error.into()),
         };
-        report
+        self.withhold(report)
+    }
+
+    fn withhold(&self, report: ProbeReport) -> ProbeReport {
+        let secrets = &self.withheld;
+        ProbeReport {
+            greeting: report.greeting.map(|answer| answer.without(secrets)),
+            capabilities: report.capabilities.iter().map(|line| secrets.from_text(line)).collect(),
+            authentication: report.authentication.map(|answer| answer.without(secrets)),
+            failure: report.failure.map(|error| error.without(secrets)),
+            target: report.target,
+            tls: report.tls,
+        }
     }
 
     async fn probe_connection(

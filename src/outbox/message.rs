@@ -16,13 +16,16 @@ use lettre::{
 use uuid::Uuid;
 
 use super::{settings::Mailbox, state::one_line};
-use crate::directory::mail_address::MailAddress;
+use crate::{directory::mail_address::MailAddress, notify::render::visible};
 
 const INTENDED_TO: &str = "X-Dirherald-Intended-To";
 /// So many event ids stand in the header; the rest is counted.
 const EVENT_IDS_SHOWN: usize = 50;
-/// Longer subjects are cut: a header line may not exceed 998 octets (RFC 5322, section 2.1.1).
-const SUBJECT_LIMIT: usize = 200;
+/// Longer subjects are cut: a header line may not exceed 998 octets (RFC 5322, section 2.1.1). Room for what a
+/// rendered one may have, so that its end, which counts what was cut, is not cut itself.
+const SUBJECT_LIMIT: usize = 300;
+/// No address and no Message-ID is longer (RFC 5321, section 4.5.3.1).
+const ADDRESS_LIMIT: usize = 400;
 /// Longer display names are cut, for the same reason.
 const NAME_LIMIT: usize = 100;
 
@@ -37,7 +40,7 @@ pub struct Letter<'a> {
     pub to: &'a [Mailbox],
     /// `Cc`.
     pub cc: &'a [Mailbox],
-    /// In any script; cut after 200 characters.
+    /// In any script; cut after 300 characters.
     pub subject: &'a str,
     /// The plain part.
     pub text: &'a str,
@@ -100,8 +103,8 @@ pub fn redirected(mail: &[u8], redirection: &Redirection<'_>) -> Result<Vec<u8>,
     let Redirection { to, intended, message_id } = redirection;
     let mut headers = Headers::new();
     headers.set(header::To::from(mailboxes("To", &plain(to))?));
-    headers.set(header::MessageId::from(header_text(message_id, SUBJECT_LIMIT)));
-    headers.insert_raw(own_header(INTENDED_TO, header_text(intended.as_str(), SUBJECT_LIMIT)));
+    headers.set(header::MessageId::from(header_text(message_id, ADDRESS_LIMIT)));
+    headers.insert_raw(own_header(INTENDED_TO, header_text(intended.as_str(), ADDRESS_LIMIT)));
     let mut written = headers.to_string().into_bytes();
     let mut dropped = false;
     let mut in_head = true;
@@ -156,16 +159,27 @@ impl Letter<'_> {
         let mut mail = headers
             .header(header::Subject::from(header_text(self.subject, SUBJECT_LIMIT)))
             .header(header::Date::new(system_time(self.date)))
-            .header(header::MessageId::from(header_text(self.message_id, SUBJECT_LIMIT)))
+            .header(header::MessageId::from(header_text(self.message_id, ADDRESS_LIMIT)))
             .header(header::MIME_VERSION_1_0)
             .kind(MultiPartKind::Alternative)
             .boundary(boundary(self.message_id, [&text, &html]))
             .singlepart(SinglePart::plain(text))
             .singlepart(SinglePart::html(html));
+        for (name, list) in self.mailbox_lists() {
+            if list.iter().any(has_bare_dots) {
+                mail.headers_mut().insert_raw(quoted(name, list)?);
+            }
+        }
         for (name, value) in self.own_headers() {
             mail.headers_mut().insert_raw(own_header(name, value));
         }
         Ok(mail.formatted())
+    }
+
+    fn mailbox_lists(&self) -> [(&'static str, &[Mailbox]); 4] {
+        let from = std::slice::from_ref(self.from);
+        let reply_to = self.reply_to.map(std::slice::from_ref).unwrap_or_default();
+        [("From", from), ("Reply-To", reply_to), ("To", self.to), ("Cc", self.cc)]
     }
 
     /// The headers that keep machines from answering (RFC 3834, section 5; MS-OXCMAIL) and that say where
@@ -185,7 +199,7 @@ impl Letter<'_> {
             headers.push(("X-Dirherald-Reasons", reasons.join(", ")));
         }
         if let Some(intended) = self.intended_to {
-            headers.push((INTENDED_TO, header_text(intended.as_str(), SUBJECT_LIMIT)));
+            headers.push((INTENDED_TO, header_text(intended.as_str(), ADDRESS_LIMIT)));
         }
         headers
     }
@@ -229,8 +243,33 @@ fn mailboxes<'a>(
 }
 
 fn display_name(mailbox: &Mailbox) -> Option<String> {
-    let name = header_text(mailbox.name.as_deref()?, NAME_LIMIT);
+    let name = header_text(&visible(mailbox.name.as_deref()?), NAME_LIMIT);
     (!name.is_empty()).then_some(name)
+}
+
+/// Whether the mail crate would write the name bare though it has dots, which a phrase may have in quotes only
+/// (RFC 5322, section 3.2.5; without them they are of section 4, which nobody may write any more).
+fn has_bare_dots(mailbox: &Mailbox) -> bool {
+    display_name(mailbox).is_some_and(|name| {
+        name.contains('.') && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
+    })
+}
+
+/// The header with such names in quotes, each mailbox on a line of its own.
+fn quoted(header: &'static str, list: &[Mailbox]) -> Result<HeaderValue, MessageError> {
+    let mut written = Vec::new();
+    for mailbox in list {
+        let mut alone = Headers::new();
+        alone.set(header::To::from(mailboxes(header, [mailbox])?));
+        let alone = alone.to_string();
+        let alone = alone.trim_start_matches("To: ").trim_end();
+        written.push(match display_name(mailbox) {
+            Some(name) if has_bare_dots(mailbox) => alone.replacen(&name, &format!("\"{name}\""), 1),
+            Some(_) | None => alone.to_owned(),
+        });
+    }
+    let name = HeaderName::new_from_ascii_str(header);
+    Ok(HeaderValue::dangerous_new_pre_encoded(name, written.join(", "), written.join(",\r\n ")))
 }
 
 /// One line of at most `limit` characters. An encoded word (RFC 2047) that someone wrote into a name is

@@ -4,7 +4,7 @@ use std::{path::PathBuf, time::Duration};
 
 use secrecy::SecretString;
 
-use crate::directory::mail_address::MailAddress;
+use crate::{directory::mail_address::MailAddress, withheld::Withheld};
 
 /// Everything needed to deliver the mail of one identity store.
 #[derive(Debug, Clone)]
@@ -77,6 +77,13 @@ pub struct Credentials {
     pub username: String,
     /// Never empty.
     pub password: SecretString,
+}
+
+impl Credentials {
+    /// What a server must not say back into our records.
+    pub fn withheld(&self) -> Withheld {
+        Withheld::login(&self.username, &self.password)
+    }
 }
 
 /// When to try again after a transient failure.

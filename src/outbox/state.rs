@@ -4,6 +4,8 @@ use std::fmt;
 
 use jiff::Timestamp;
 
+use crate::withheld::Withheld;
+
 /// The state of an outbox message. The words are those of `outbox list --json`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum DeliveryState {
@@ -117,6 +119,12 @@ impl Answer {
     /// Our own words, where the server said nothing.
     pub fn words(text: &str) -> Self {
         Self { code: None, text: one_line(text, Self::LIMIT) }
+    }
+
+    /// The same, should the server have repeated one of these.
+    #[must_use]
+    pub fn without(&self, secrets: &Withheld) -> Self {
+        Self { code: self.code, text: one_line(&secrets.from_text(&self.text), Self::LIMIT) }
     }
 
     /// The reply code. `None` where no server spoke.

@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, error};
 use uuid::Uuid;
 
-use super::{LOOK_AROUND, Store, woken};
+use super::{LOOK_AROUND, Store, say, woken};
 use crate::{
     clock,
     db::{Cursor, DbError, Draft, DraftCopy, MailDue},
@@ -39,10 +39,10 @@ enum ComposeError {
 
 pub(super) async fn run(store: Arc<Store>, cancel: CancellationToken) {
     loop {
-        let wait = match compose_all(&store).await {
+        let wait = match compose_all(&store, &cancel).await {
             Ok(next) => next.map_or(LOOK_AROUND, until).min(LOOK_AROUND),
             Err(error) => {
-                error!(error = chain(&error), "cannot compose mail");
+                say(&error, "cannot compose mail");
                 LOOK_AROUND
             }
         };
@@ -56,11 +56,12 @@ fn until(at: Timestamp) -> Duration {
     Duration::try_from(at.duration_since(clock::now())).unwrap_or_default()
 }
 
-/// Composes what is due, each recipient once; answers when the next window closes.
-async fn compose_all(store: &Store) -> Result<Option<Timestamp>, DbError> {
+/// Composes what is due, each recipient once, or as much of it as there is time for; answers when the next window
+/// closes.
+async fn compose_all(store: &Store, cancel: &CancellationToken) -> Result<Option<Timestamp>, DbError> {
     let mut after = Cursor::default();
     let mut next: Option<Timestamp> = None;
-    loop {
+    while !cancel.is_cancelled() {
         let now = clock::now();
         let options = Arc::clone(&store.options);
         let composable = store.db.composable(store.context.no, options, after, now).await?;
@@ -80,9 +81,10 @@ async fn compose_all(store: &Store) -> Result<Option<Timestamp>, DbError> {
         next = [next, composable.next].into_iter().flatten().min();
         match composable.more {
             Some(more) => after = more,
-            None => return Ok(next),
+            None => break,
         }
     }
+    Ok(next)
 }
 
 /// `None`: nobody is left who is to be told, or the mail cannot be written.

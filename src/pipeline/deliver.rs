@@ -6,14 +6,15 @@ use std::{
     time::Duration,
 };
 
+use jiff::{SignedDuration, Timestamp};
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, debug, error, info, warn};
 
-use super::{LOOK_AROUND, Store};
+use super::{LOOK_AROUND, Store, say};
 use crate::{
     clock,
-    db::{AfterAttempt, AttemptRecord, DbError, QueueHead, QueuedMail, Side},
+    db::{AfterAttempt, AttemptRecord, DbError, QueueHead, QueuedMail, Side, Trouble},
     error_chain::chain,
     outbox::{
         mailer::{MAX_CONNECTIONS, SendError},
@@ -23,7 +24,10 @@ use crate::{
 };
 
 /// What is under way may end before a stop is carried out, for so long.
-const LAST_WORDS: Duration = Duration::from_secs(8);
+const LAST_WORDS: Duration = Duration::from_secs(6);
+
+/// What is said of a message that no attempt can be made for any more.
+const TOO_LONG: &str = "the mail server could not be used for longer than smtp.give_up_after";
 
 /// Before an attempt that was made is stored again, where the state file failed.
 const STORE_AGAIN: Duration = Duration::from_secs(1);
@@ -77,7 +81,7 @@ impl Delivery {
             let (no, options) = (self.store.context.no, Arc::clone(&self.store.options));
             let stock = match self.store.db.take_stock(no, options, self.in_flight(), clock::now()).await {
                 Ok(stock) => stock,
-                Err(error) => return error!(error = chain(&error), "cannot read the queue"),
+                Err(error) => return say(&error, "cannot read the queue"),
             };
             if stock.retried > 0 {
                 self.health = self.health.asked(clock::now());
@@ -109,7 +113,11 @@ impl Delivery {
             .collect()
     }
 
+    /// Nothing is sent of which it could not be stored that it was.
     fn claim(&mut self) {
+        if !self.store.db.is_sound() {
+            return;
+        }
         let claimed = claimable(&self.queue(), clock::now(), self.health, MAX_CONNECTIONS);
         for seq in claimed {
             let store = Arc::clone(&self.store);
@@ -120,7 +128,8 @@ impl Delivery {
     }
 
     async fn wait(&mut self, cancel: &CancellationToken) {
-        let next = next_due(&self.queue(), self.health).map_or(LOOK_AROUND, |at| {
+        let due = next_due(&self.queue(), self.health).filter(|_| self.store.db.is_sound());
+        let next = due.map_or(LOOK_AROUND, |at| {
             Duration::try_from(at.duration_since(clock::now())).unwrap_or_default()
         });
         tokio::select! {
@@ -170,7 +179,7 @@ impl Delivery {
 
     async fn say(&self, error: Option<String>) {
         if let Err(error) = self.store.db.set_error(self.store.context.no, Side::Mail, error).await {
-            error!(error = chain(&error), "cannot store what went wrong");
+            say(&error, "cannot store what went wrong");
         }
     }
 
@@ -185,6 +194,29 @@ impl Delivery {
             (ServerHealth::Down { .. }, ServerHealth::Up) => self.say_reached().await,
             (ServerHealth::Up, ServerHealth::Up) | (ServerHealth::Down { .. }, ServerHealth::Down { .. }) => {
             }
+        }
+        if self.health != ServerHealth::Up && self.in_flight.is_empty() {
+            self.give_up_aged().await;
+        }
+    }
+
+    /// The server cannot be used, for all that wait alike: what is too old for another attempt is given up.
+    async fn give_up_aged(&self) {
+        let now = clock::now();
+        let age =
+            SignedDuration::try_from(self.store.mail.retry.give_up_after).unwrap_or(SignedDuration::MAX);
+        let begun = now.checked_sub(age).unwrap_or(Timestamp::MIN);
+        let mut messages = 0;
+        loop {
+            match self.store.db.give_up_aged(self.store.context.no, begun, Answer::words(TOO_LONG), now).await
+            {
+                Ok(0) => break,
+                Ok(some) => messages += some,
+                Err(error) => return error!(error = chain(&error), "cannot give aged messages up"),
+            }
+        }
+        if messages > 0 {
+            warn!(messages, "messages were given up: the mail server could not be used for too long");
         }
     }
 
@@ -209,7 +241,7 @@ async fn attempt(store: &Store, seq: i64) -> Option<Outcome> {
     match try_attempt(store, seq).await {
         Ok(outcome) => Some(outcome),
         Err(error) => {
-            error!(error = chain(&error), message.seq = seq, "cannot read a message");
+            say(&error, "cannot read a message");
             None
         }
     }
@@ -227,10 +259,23 @@ async fn try_attempt(store: &Store, seq: i64) -> Result<Outcome, DbError> {
 }
 
 /// Stores an attempt, however long that takes: a message that was sent and is not known to be would be sent
-/// again. It stays in flight meanwhile.
+/// again. It stays in flight meanwhile. Into a file that is damaged nothing will be stored.
 async fn keep(store: &Store, record: &AttemptRecord) {
     while let Err(error) = store.db.record_attempt(record.clone()).await {
-        error!(error = chain(&error), message.seq = record.seq, "cannot store an attempt; trying again");
+        match error.trouble() {
+            Some(Trouble::Damaged) => {
+                let delivered = record.next == AfterAttempt::Delivered;
+                return error!(message.seq = record.seq, delivered, "an attempt is not on record");
+            }
+            Some(Trouble::Full | Trouble::ReadOnly | Trouble::Unusable) => {}
+            None => {
+                error!(
+                    error = chain(&error),
+                    message.seq = record.seq,
+                    "cannot store an attempt; trying again"
+                );
+            }
+        }
         tokio::time::sleep(STORE_AGAIN).await;
     }
 }

@@ -5,16 +5,16 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info};
 
-use super::{LOOK_AROUND, Store, woken};
-use crate::{clock, db::DbError, error_chain::chain};
+use super::{LOOK_AROUND, Store, say, woken};
+use crate::{clock, db::DbError};
 
 pub(super) async fn run(store: Arc<Store>, cancel: CancellationToken) {
     if let Err(error) = store.db.try_set_aside_again(store.context.no).await {
-        error!(error = chain(&error), "cannot try again what was set aside");
+        say(&error, "cannot try again what was set aside");
     }
     loop {
-        if let Err(error) = dispatch_all(&store).await {
-            error!(error = chain(&error), "cannot decide who is told");
+        if let Err(error) = dispatch_all(&store, &cancel).await {
+            say(&error, "cannot decide who is told");
         }
         if !woken(&store.wake.dispatch, LOOK_AROUND, &cancel).await {
             return;
@@ -32,8 +32,9 @@ async fn let_go(store: &Store) -> Result<bool, DbError> {
     Ok(news.is_idle)
 }
 
-async fn dispatch_all(store: &Store) -> Result<(), DbError> {
-    loop {
+/// What is left when it is to end waits in the state file.
+async fn dispatch_all(store: &Store, cancel: &CancellationToken) -> Result<(), DbError> {
+    while !cancel.is_cancelled() {
         let is_idle = let_go(store).await?;
         let (context, options) = (Arc::clone(&store.context), Arc::clone(&store.options));
         let done = store.db.dispatch(context, options, clock::now()).await?;
@@ -51,4 +52,5 @@ async fn dispatch_all(store: &Store) -> Result<(), DbError> {
             store.wake.compose.notify_one();
         }
     }
+    Ok(())
 }

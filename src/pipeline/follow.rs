@@ -3,13 +3,14 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::sync::mpsc;
+use tokio::{sync::mpsc, time::Instant};
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, error, info, warn};
 
 use super::{
     Directory,
     ingest::{Incoming, Ingest, Until},
+    say,
 };
 use crate::{
     change::{observation::Observation, purpose::Purpose},
@@ -25,6 +26,9 @@ use crate::{
 const IN_BETWEEN: usize = 2;
 /// Before a store is read again after the state file failed, or the directory showed nothing.
 const PAUSE: Duration = Duration::from_secs(5);
+/// The same, once the state file can be written again, and where it failed again and again.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(500);
+const LONGEST_PAUSE: Duration = Duration::from_mins(1);
 
 /// Why following ended.
 #[derive(Debug)]
@@ -60,7 +64,7 @@ impl CheckpointSource for Stored {
             Ok(checkpoint) => checkpoint,
             Err(error) => {
                 // Without a checkpoint everything is read and compared: slower, and nothing is lost.
-                error!(error = chain(&error), "cannot read the checkpoint");
+                say(&error, "cannot read the checkpoint");
                 None
             }
         }
@@ -72,7 +76,7 @@ impl CheckpointSource for Stored {
             Ok(Some(OpenComparison { stage: ComparisonStage::Wanted, .. }) | None) => Extent::SinceCheckpoint,
             Err(error) => {
                 // What it had begun to find would be told as something else.
-                error!(error = chain(&error), "cannot read whether a comparison is under way");
+                say(&error, "cannot read whether a comparison is under way");
                 Extent::Everything
             }
         }
@@ -88,7 +92,9 @@ fn extent_for(purpose: Purpose) -> Extent {
 }
 
 pub(super) async fn run(store: Arc<Directory>, cancel: CancellationToken) {
+    let mut after_trouble = SHORTEST_PAUSE;
     loop {
+        let (begun, mut pause) = (Instant::now(), PAUSE);
         match follow(&store, Until::Stopped, &cancel).await {
             Ended::Anew => continue,
             Ended::Stopped => return say_state(&store, StoreState::Stopped).await,
@@ -102,6 +108,20 @@ pub(super) async fn run(store: Arc<Directory>, cancel: CancellationToken) {
             Ended::Refused => {
                 say_state(&store, StoreState::Stopped).await;
                 return cancel.cancelled().await;
+            }
+            Ended::Failed(failure) if failure.trouble().is_some() => {
+                say(&failure, "cannot store what the directory says");
+                // What failed may need more room than there is: not too often then.
+                if begun.elapsed() > LONGEST_PAUSE {
+                    after_trouble = SHORTEST_PAUSE;
+                }
+                pause = after_trouble;
+                after_trouble = (after_trouble * 2).min(LONGEST_PAUSE);
+                tokio::select! {
+                    () = cancel.cancelled() => return say_state(&store, StoreState::Stopped).await,
+                    () = store.db.sound() => {}
+                }
+                say_state(&store, StoreState::Connecting).await;
             }
             Ended::Failed(failure) => {
                 error!(
@@ -128,7 +148,7 @@ pub(super) async fn run(store: Arc<Directory>, cancel: CancellationToken) {
         }
         tokio::select! {
             () = cancel.cancelled() => return say_state(&store, StoreState::Stopped).await,
-            () = tokio::time::sleep(PAUSE) => {}
+            () = tokio::time::sleep(pause) => {}
         }
     }
 }
@@ -195,14 +215,14 @@ async fn map(schema: Arc<Schema>, mut from: mpsc::Receiver<FeedEvent>, to: mpsc:
 
 pub(super) async fn say_state(store: &Directory, state: StoreState) {
     if let Err(error) = store.db.set_state(store.context.no, state).await {
-        error!(error = chain(&error), "cannot store the state of the store");
+        say(&error, "cannot store the state of the store");
     }
 }
 
 /// For alerts, after the error that they tell.
 pub(super) async fn say_standing(store: &Directory, standing: Standing) {
     if let Err(error) = store.db.set_standing(store.context.no, standing, clock::now()).await {
-        error!(error = chain(&error), "cannot store how the directory is followed");
+        say(&error, "cannot store how the directory is followed");
     }
     store.wake.alerts.notify_one();
 }
@@ -218,7 +238,7 @@ fn after(disposition: &Disposition) -> Standing {
 
 pub(super) async fn say_error(store: &Directory, error: Option<String>) {
     if let Err(error) = store.db.set_error(store.context.no, Side::Directory, error).await {
-        error!(error = chain(&error), "cannot store what went wrong");
+        say(&error, "cannot store what went wrong");
     }
 }
 

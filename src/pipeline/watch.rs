@@ -1,17 +1,21 @@
-//! Wakes the stages when somebody else has written to the state file: commands leave their requests there.
+//! Wakes the stages when somebody else has written to the state file, as commands leave their requests there, and
+//! when it can be written again.
 
 use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
-use tracing::error;
 
-use super::{LOOK_FOR_REQUESTS, Store};
-use crate::error_chain::chain;
+use super::{LOOK_FOR_REQUESTS, Store, say};
 
 pub(super) async fn run(store: Arc<Store>, cancel: CancellationToken) {
     let mut known = None;
     let mut failed = false;
+    let mut condition = store.db.condition();
     loop {
+        if condition.has_changed().is_ok_and(|changed| changed) {
+            condition.mark_unchanged();
+            store.wake.all();
+        }
         match store.db.version_by_others().await {
             Ok(version) => {
                 failed = false;
@@ -22,7 +26,7 @@ pub(super) async fn run(store: Arc<Store>, cancel: CancellationToken) {
             // Once: the next look comes soon.
             Err(error) if !failed => {
                 failed = true;
-                error!(error = chain(&error), "cannot see whether a command has left a request");
+                say(&error, "cannot see whether a command has left a request");
             }
             Err(_) => {}
         }

@@ -98,6 +98,25 @@ async fn a_daemon_that_starts_while_the_server_is_frozen_stops_cleanly() {
 }
 
 /// While dirherald is connected, `spoil` makes that it can no longer read what it read, and the connection breaks.
+#[tokio::test]
+async fn l16_a_look_up_that_is_not_answered_does_not_keep_it_from_stopping() {
+    let mut scene = Scene::company().await;
+    let proxy = Proxy::start(scene.slapd.address()).await;
+    scene = scene.with("urls", &format!("[\"{}\"]", proxy.url()));
+    let daemon = scene.live().await;
+    proxy.stall(true);
+    scene.ldap.add_member("cn=warehouse,ou=groups", "uid=unheard-of,ou=people").await;
+    wanjiru_joins(&scene).await;
+    wait::until_async("a look-up waits", async || (proxy.stalled() > 0).then_some(())).await;
+    daemon.stop().await;
+    proxy.stall(false);
+    let daemon = scene.live().await;
+    let unheard_of = "ravi: owner: unheard-of was added to warehouse";
+    scene.assert_told(&[WANJIRU_JOINED[0], unheard_of, WANJIRU_JOINED[1]]).await;
+    scene.assert_no_duplicates();
+    daemon.stop().await;
+}
+
 /// Until `mend` nothing is told or forgotten, whether it was running or starts; afterwards only what happened is.
 async fn check_spoiled(words: &str, spoil: impl AsyncFn(&Scene), mend: impl AsyncFn(&Scene)) {
     let mut scene = Scene::company().await;

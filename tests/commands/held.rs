@@ -1,4 +1,4 @@
-//! `held`, as long as there is no guard: it says that nothing is held, and never more.
+//! `held` where nothing is held, and where what is asked for is not; the rest stands in `cases::guard`.
 
 use super::{assert_says, healthy, run};
 use crate::support::daemon::STORE;
@@ -9,9 +9,13 @@ async fn nothing_is_held_and_that_is_what_it_says() {
     for more in [&[][..], &["--store", STORE]] {
         let table = run(&site, &[&["held", "list"], more].concat()).await;
         assert_eq!((table.code, table.stderr.as_str()), (0, ""));
-        assert_eq!(table.stdout, "ID  STORE  SINCE  EVENTS  WHY\n");
+        assert_eq!(table.stdout, "ID  STORE  SINCE  EVENTS  GROUP  WHY  ASKED FOR\n");
         let json = run(&site, &[&["held", "list", "--json"], more].concat()).await;
         assert_eq!((json.code, json.stdout.as_str(), json.stderr.as_str()), (0, "", ""));
+        for wish in ["release", "discard"] {
+            let all = run(&site, &[&["held", wish, "--all"], more].concat()).await;
+            assert_eq!((all.code, all.stdout.as_str(), all.stderr.as_str()), (0, "nothing is held\n", ""));
+        }
     }
     assert!(!site.state_file().exists(), "looking leaves no trace");
 }
@@ -34,11 +38,12 @@ async fn whatever_is_asked_for_is_not_held() {
     for word in ["show", "release", "discard"] {
         assert_eq!(run(&site, &["held", word, id, "--json"]).await.stderr, words, "{word}");
     }
+    assert_eq!(run(&site, &["held", "release", id, "--all"]).await.code, 2, "one or all");
 }
 
 #[tokio::test]
-async fn its_help_promises_nothing() {
+async fn its_help_says_what_it_does() {
     let (_slapd, _smtp, site) = healthy().await;
     let help = run(&site, &["held", "--help"]).await;
-    assert_says(&help.stdout, &["in this version nothing ever is", "list", "show", "release", "discard"]);
+    assert_says(&help.stdout, &["mass change", "list", "show", "release", "discard"]);
 }

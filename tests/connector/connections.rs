@@ -1,5 +1,7 @@
 //! Ways to connect and to say who we are.
 
+use std::net::TcpListener;
+
 use dirherald::{
     connector::{
         Disposition,
@@ -8,11 +10,15 @@ use dirherald::{
     directory::dn::Dn,
 };
 
-use super::following::{Following, client_certificate, server, settings, simple, trusting};
+use super::following::{
+    Following, client_certificate, connector, scripted_settings, server, settings, simple, trusting,
+};
 use crate::support::{
     ber,
-    scripted_ldap::{Operation, ScriptedLdap, Step},
-    slapd::Setup,
+    proxy::Proxy,
+    recording::Side,
+    scripted_ldap::{Operation, Script, ScriptedLdap, Step, exchange},
+    slapd::{Setup, Slapd},
 };
 
 async fn follows(settings: ConnectorSettings) {
@@ -120,34 +126,156 @@ async fn is_refused(settings: ConnectorSettings, because: &str) {
     following.stop().await;
 }
 
-#[tokio::test]
-async fn m20_a_certificate_of_another_authority_is_refused() {
-    let (slapd, other) = (Setup::company().start(), Setup::company().start());
-    let urls = vec![server(&slapd.ldaps_url())];
-    is_refused(ConnectorSettings { urls, tls: trusting(&other), ..settings(&slapd) }, "TLS failed").await;
-    let tls = TlsSettings { start_tls: true, ..trusting(&other) };
-    is_refused(ConnectorSettings { tls, ..settings(&slapd) }, "TLS failed").await;
+/// The kinds and lengths of the TLS records (RFC 8446, section 5.1) that a client sent, after StartTLS if there
+/// was one.
+fn records(mut bytes: &[u8]) -> Vec<(u8, usize)> {
+    if bytes.first() == Some(&0x30) {
+        let (_, _, rest) = ber::split(bytes).expect("the whole request for StartTLS");
+        bytes = rest;
+    }
+    let mut records = Vec::new();
+    while let [kind, _, _, high, low, rest @ ..] = bytes {
+        let length = usize::from(u16::from_be_bytes([*high, *low]));
+        records.push((*kind, length));
+        bytes = rest.get(length..).unwrap_or_default();
+    }
+    records
+}
+
+const HANDSHAKE: u8 = 22;
+const APPLICATION_DATA: u8 = 23;
+/// An alert of two bytes, its kind, and what protects them.
+const ENCRYPTED_ALERT: usize = 2 + 1 + 16;
+
+/// A real server whose certificate is not to be trusted, with a proxy that sees every byte before it.
+async fn hears_nothing_secret(slapd: &Slapd, trusts: &Slapd, host: &str) {
+    for start_tls in [false, true] {
+        let (scheme, port) = if start_tls { ("ldap", 0) } else { ("ldaps", 1) };
+        let mut address = slapd.address();
+        address.set_port(address.port() + port);
+        let proxy = Proxy::start(address).await;
+        let url = proxy.url().replace("ldap://127.0.0.1", &format!("{scheme}://{host}"));
+        let urls = vec![server(&url)];
+        let tls = TlsSettings { start_tls, ..trusting(trusts) };
+        let mut settings = ConnectorSettings { urls, tls, ..settings(slapd) };
+        is_refused(settings.clone(), "TLS failed").await;
+        let sent = proxy.bytes(0, Side::Client);
+        let records = records(&sent);
+        assert_eq!(records.first().map(|(kind, _)| *kind), Some(HANDSHAKE), "{records:?}");
+        let protected = records.iter().filter(|(kind, _)| *kind == APPLICATION_DATA);
+        assert!(protected.clone().all(|(_, length)| *length <= ENCRYPTED_ALERT), "{records:?}");
+        assert!(protected.count() <= 1, "{records:?}");
+        let hides = |secret: &str| !sent.windows(secret.len()).any(|part| part == secret.as_bytes());
+        assert!(hides(Slapd::SERVICE_PASSWORD) && hides(&slapd.service_dn()), "start_tls: {start_tls}");
+        // The same way with a certificate that is right: there the bind goes out.
+        if host == "localhost" {
+            settings.tls = TlsSettings { start_tls, ..trusting(slapd) };
+            let connection = proxy.connections();
+            follows(settings).await;
+            let records = self::records(&proxy.bytes(connection, Side::Client));
+            assert!(
+                records.iter().any(|(kind, length)| *kind == APPLICATION_DATA && *length > 60),
+                "{records:?}"
+            );
+        }
+    }
 }
 
 #[tokio::test]
-async fn m20_a_certificate_for_another_host_is_refused() {
+async fn m20_a_certificate_of_another_authority_is_refused_and_no_credentials_are_sent() {
+    let (slapd, other) = (Setup::company().start(), Setup::company().start());
+    hears_nothing_secret(&slapd, &other, "localhost").await;
+}
+
+#[tokio::test]
+async fn m20_a_certificate_for_another_host_is_refused_and_no_credentials_are_sent() {
     let slapd = Setup::company().server_names(&["ldap.harbour-vale.example"]).start();
-    let urls = vec![server(&slapd.ldaps_url())];
-    is_refused(ConnectorSettings { urls, tls: trusting(&slapd), ..settings(&slapd) }, "TLS failed").await;
+    hears_nothing_secret(&slapd, &slapd, "127.0.0.1").await;
 }
 
 #[tokio::test]
 async fn m20_a_stripped_starttls_is_refused_and_no_credentials_are_sent() {
     let slapd = Setup::company().start();
+    let success = || ber::extended_response(0, "", None, None);
+    let expect = || Step::expect(Operation::Extended);
     let refusal = ber::extended_response(2, "unsupported extended operation", None, None);
-    let script = vec![Step::expect(Operation::Extended), Step::answer(refusal), Step::Hold];
-    let stripped = ScriptedLdap::start([script]).await;
-    let tls = TlsSettings { start_tls: true, ..trusting(&slapd) };
-    let urls = vec![server(&stripped.url())];
-    is_refused(ConnectorSettings { urls, tls, ..settings(&slapd) }, "refuses StartTLS: 2 protocolError")
-        .await;
-    let received = stripped.received();
-    assert!(received.iter().all(|message| message.tag == Operation::Extended as u8), "{received:?}");
+    // What is injected behind the answer must not pass for what came over TLS.
+    let injected = [ber::message(1, success()), ber::message(2, ber::bind_response(0, ""))].concat();
+    let cases: Vec<(Script, &str)> = vec![
+        (vec![expect(), Step::answer(refusal), Step::Hold], "refuses StartTLS: 2 protocolError"),
+        (vec![expect(), Step::Close], "StartTLS request"),
+        (
+            vec![expect(), Step::Send(b"HTTP/1.1 400 Bad Request\r\n\r\n".to_vec()), Step::Hold],
+            "answer to StartTLS",
+        ),
+        (vec![expect(), Step::answer(ber::bind_response(0, "")), Step::Hold], "answer to StartTLS"),
+        (vec![expect(), Step::Send(injected), Step::Hold], "TLS failed"),
+        (
+            vec![
+                expect(),
+                Step::answer(success()),
+                Step::Send(ber::message(2, ber::bind_response(0, ""))),
+                Step::Hold,
+            ],
+            "TLS failed",
+        ),
+    ];
+    for (script, words) in cases {
+        let said = format!("{script:?}");
+        let stripped = ScriptedLdap::start([script]).await;
+        let tls = TlsSettings { start_tls: true, ..trusting(&slapd) };
+        let urls = vec![server(&stripped.url())];
+        let mut following = Following::start(ConnectorSettings { urls, tls, ..settings(&slapd) });
+        let failure = following.failure().await;
+        assert!(failure.error.contains(words), "{said}: {}", failure.error);
+        following.stop().await;
+        let received = stripped.received();
+        assert!(
+            received.iter().all(|message| message.tag == Operation::Extended as u8),
+            "{said}: {received:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn m21_a_referral_is_not_followed_wherever_it_comes() {
+    let elsewhere = TcpListener::bind("127.0.0.1:0").unwrap();
+    elsewhere.set_nonblocking(true).unwrap();
+    let url = format!("ldap://{}/dc=x", elsewhere.local_addr().unwrap());
+    let referral = ber::tlv(0xa3, &ber::octets(&url));
+    let referred = |tag| {
+        ber::tlv(tag, &[ber::enumerated(10), ber::octets(""), ber::octets(""), referral.clone()].concat())
+    };
+    let welcome = exchange::welcome("dc=x");
+    let bind = vec![Step::expect(Operation::Bind), Step::answer(referred(0x61)), Step::Hold];
+    // After bind and who am I: the root DSE, the base, the search itself.
+    let to_search =
+        |before: usize| [&welcome[..=before], &[Step::answer(referred(0x65)), Step::Hold]].concat();
+    let reference = [&welcome[..], &[Step::answer(ber::reference(&[&url])), Step::Hold]].concat();
+    let base = to_search(7);
+    let search = to_search(welcome.len() - 1);
+    for (script, words) in [
+        (bind, "refuses the bind: 10 referral"),
+        (base, "referrals are not followed"),
+        (search, "referrals are not followed"),
+        (reference, "referrals are not followed"),
+    ] {
+        let scripted = ScriptedLdap::start([script]).await;
+        let mut following = Following::start(scripted_settings(&scripted));
+        let failure = following.failure().await;
+        assert!(failure.error.contains(words), "{}", failure.error);
+        assert!(!failure.so_far.complete && failure.so_far.images.is_empty());
+        following.stop().await;
+    }
+    let answered = [
+        exchange::bind(),
+        exchange::who_am_i(""),
+        vec![Step::expect(Operation::Search), Step::answer(referred(0x65)), Step::Hold],
+    ];
+    let scripted = ScriptedLdap::start([answered.concat()]).await;
+    let mut lookup = connector(scripted_settings(&scripted)).lookup();
+    assert_eq!(lookup.entry(&Dn::parse("cn=a,dc=x").unwrap()).await.unwrap(), None);
+    assert!(elsewhere.accept().is_err(), "nobody went there");
 }
 
 #[tokio::test]

@@ -24,7 +24,7 @@ use tokio::{sync::mpsc, task::JoinHandle, time::timeout};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::support::{slapd::Slapd, wait};
+use crate::support::{scripted_ldap::ScriptedLdap, slapd::Slapd, wait};
 
 /// The allow-list of these tests.
 pub const WATCHED: [&str; 9] =
@@ -43,6 +43,13 @@ pub fn timing() -> Timing {
         slow_retry: RetryRange { first: milliseconds(50), last: milliseconds(200) },
         went_back: milliseconds(300),
     }
+}
+
+/// For tests that connect many times.
+pub fn hasty() -> Timing {
+    let milliseconds = Duration::from_millis;
+    let retry = RetryRange { first: milliseconds(1), last: milliseconds(4) };
+    Timing { gather: milliseconds(10), retry, slow_retry: retry, ..timing() }
 }
 
 /// Reads `url` as the configuration would.
@@ -71,6 +78,17 @@ pub fn settings(slapd: &Slapd) -> ConnectorSettings {
         base_dn: Dn::parse(slapd.base()).unwrap(),
         exclude: Vec::new(),
         bind: simple(&slapd.service_dn(), Slapd::SERVICE_PASSWORD),
+        tls: TlsSettings::default(),
+    }
+}
+
+/// For a script that begins with `exchange::welcome("dc=x")`.
+pub fn scripted_settings(scripted: &ScriptedLdap) -> ConnectorSettings {
+    ConnectorSettings {
+        urls: vec![server(&scripted.url())],
+        base_dn: Dn::parse("dc=x").unwrap(),
+        exclude: Vec::new(),
+        bind: simple("cn=dirherald,dc=x", "secret"),
         tls: TlsSettings::default(),
     }
 }
@@ -198,6 +216,15 @@ impl Following {
         }
     }
 
+    /// The first refresh that comes to its end, however many are cut short before.
+    pub async fn whole_refresh(&mut self) -> Refresh {
+        loop {
+            if let Ok(refresh) = self.refresh_or_failure().await {
+                return refresh;
+            }
+        }
+    }
+
     pub async fn failure(&mut self) -> Failure {
         match self.refresh_or_failure().await {
             Err(failure) => failure,
@@ -205,7 +232,7 @@ impl Following {
         }
     }
 
-    async fn refresh_or_failure(&mut self) -> Result<Refresh, Failure> {
+    pub async fn refresh_or_failure(&mut self) -> Result<Refresh, Failure> {
         let mut refresh = Refresh::default();
         let mut begun = false;
         loop {

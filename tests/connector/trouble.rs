@@ -2,69 +2,37 @@
 
 use std::time::Duration;
 
-use dirherald::{
-    connector::{
-        Basis, Disposition, FeedEvent, Timing,
-        settings::{ConnectorSettings, TlsSettings},
-    },
-    directory::{
-        batch::{Phase, Reading},
-        checkpoint::{Checkpoint, Mechanism},
-        dn::Dn,
-    },
-};
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::{TcpListener, TcpStream},
-};
-
 use super::{
-    following::{Following, Stored, connector, connector_with, id, server, settings, simple, texts, timing},
+    following::{
+        Following, Stored, connector, connector_with, id, scripted_settings, server, settings, texts, timing,
+    },
     refresh::crowd,
 };
 use crate::support::{
     ber,
     ldap::Ldap,
-    scripted_ldap::{Operation, Script, ScriptedLdap, Step},
-    slapd::{Setup, Slapd},
+    proxy::Proxy,
+    scripted_ldap::{Operation, Script, ScriptedLdap, Step, exchange},
+    slapd::Setup,
+};
+use dirherald::{
+    connector::{Basis, Disposition, FeedEvent, Timing},
+    directory::{
+        batch::{Phase, Reading},
+        checkpoint::{Checkpoint, Mechanism},
+    },
 };
 
 const MEI: &str = "uid=mei,ou=people";
-
-/// Passes everything on, but cuts its first connection after so many bytes from the server.
-async fn cutting_proxy(slapd: &Slapd, after: u64) -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("ldap://{}", listener.local_addr().unwrap());
-    let address = slapd.address();
-    tokio::spawn(async move {
-        let mut limit = after;
-        while let Ok((client, _)) = listener.accept().await {
-            tokio::spawn(pass(client, address, limit));
-            limit = u64::MAX;
-        }
-    });
-    url
-}
-
-async fn pass(client: TcpStream, address: std::net::SocketAddr, limit: u64) {
-    let server = TcpStream::connect(address).await.unwrap();
-    let (mut from_client, mut to_client) = client.into_split();
-    let (from_server, mut to_server) = server.into_split();
-    let mut from_server = from_server.take(limit);
-    tokio::select! {
-        _ = tokio::io::copy(&mut from_client, &mut to_server) => (),
-        _ = tokio::io::copy(&mut from_server, &mut to_client) => (),
-    }
-    let _ = to_client.shutdown().await;
-}
 
 #[tokio::test]
 async fn l06_a_refresh_cut_in_the_middle_says_nothing_of_what_does_not_exist() {
     let slapd = crowd(3000).start();
     for after in [300_000, 600_000] {
-        let proxy = cutting_proxy(&slapd, after).await;
+        let proxy = Proxy::start(slapd.address()).await;
+        proxy.cut_after(after);
         let mut settings = settings(&slapd);
-        settings.urls = vec![server(&proxy)];
+        settings.urls = vec![server(&proxy.url())];
         let mut following = Following::start(settings);
         let failure = following.failure().await;
         let cut = failure.so_far;
@@ -72,7 +40,8 @@ async fn l06_a_refresh_cut_in_the_middle_says_nothing_of_what_does_not_exist() {
         assert!(!cut.images.is_empty() && cut.images.len() < 3004, "{}", cut.images.len());
         assert!(failure.error.contains("closed the connection"), "{}", failure.error);
         assert_eq!(failure.disposition, Disposition::Reconnect);
-        assert_eq!(following.refresh().await.images.len(), 3004);
+        proxy.cut_after(usize::MAX);
+        assert_eq!(following.whole_refresh().await.images.len(), 3004);
         following.stop().await;
     }
 }
@@ -213,56 +182,42 @@ async fn m21_a_referral_object_is_an_entry_and_not_followed() {
     following.stop().await;
 }
 
-const SYNC_STATE: &str = "1.3.6.1.4.1.4203.1.9.1.2";
-const SYNC_INFO: &str = "1.3.6.1.4.1.4203.1.9.1.4";
 const COOKIE: &str = "rid=000,csn=20261123101935.123456Z#000000#000#000000";
 
-/// Bind, who am I, root DSE, base: what every connection begins with.
-fn welcome() -> Script {
-    let found = |dn: &str| {
-        vec![
-            Step::expect(Operation::Search),
-            Step::answer(ber::entry(dn, &[])),
-            Step::answer(ber::search_done(0, "")),
-        ]
-    };
-    let mut script = vec![
-        Step::expect(Operation::Bind),
-        Step::answer(ber::bind_response(0, "")),
-        Step::expect(Operation::Extended),
-        Step::answer(ber::extended_response(0, "", None, Some(b"dn:cn=dirherald,dc=x"))),
-    ];
-    script.extend(found(""));
-    script.extend(found("dc=x"));
-    script.push(Step::expect_with(Operation::Search, "1.3.6.1.4.1.4203.1.9.1.1"));
-    script
-}
-
 fn entry(name: &str, number: u8) -> Step {
-    let state = ber::sequence(&[ber::enumerated(1), ber::octets([number; 16])]);
-    let control = ber::control(SYNC_STATE, false, Some(&state));
-    Step::AnswerWithControls(ber::entry(name, &[("cn", &["a"])]), vec![control])
+    exchange::synced(name, number)
 }
 
 fn info(value: &[u8]) -> Step {
-    Step::answer(ber::intermediate(Some(SYNC_INFO), Some(value)))
+    exchange::sync_info(value)
 }
 
 fn refresh_done() -> Step {
-    info(&ber::tlv(0xa1, &ber::octets(COOKIE)))
+    exchange::refresh_done(COOKIE)
 }
 
 async fn scripted(scripts: impl IntoIterator<Item = Script>) -> (ScriptedLdap, Following) {
-    let scripts = scripts.into_iter().map(|script| [welcome(), script].concat());
-    let server_ = ScriptedLdap::start(scripts).await;
-    let settings = ConnectorSettings {
-        urls: vec![server(&server_.url())],
-        base_dn: Dn::parse("dc=x").unwrap(),
-        exclude: Vec::new(),
-        bind: simple("cn=dirherald,dc=x", "secret"),
-        tls: TlsSettings::default(),
-    };
-    (server_, Following::start(settings))
+    let scripts = scripts.into_iter().map(|script| [exchange::welcome("dc=x"), script].concat());
+    let server = ScriptedLdap::start(scripts).await;
+    let following = Following::start(scripted_settings(&server));
+    (server, following)
+}
+
+#[tokio::test]
+async fn m23_what_was_not_asked_for_is_dropped_unread() {
+    let state = ber::sequence(&[ber::enumerated(1), ber::octets([1; 16])]);
+    let control = ber::control(exchange::SYNC_STATE, false, Some(&state));
+    let names = ["userPassword", "USERPASSWORD;x-foo", "2.5.4.35", "unicodePwd", "pwdHistory", "description"];
+    let mut attributes = vec![("cn", &["a"][..])];
+    attributes.extend(names.map(|name| (name, &["a secret"][..])));
+    let more = Step::AnswerWithControls(ber::entry("dc=x", &attributes), vec![control]);
+    let (_server, mut following) = scripted([vec![more, refresh_done(), Step::Hold]]).await;
+    let refresh = following.refresh().await;
+    let [image] = &refresh.images[..] else { panic!("one entry: {refresh:?}") };
+    let names: Vec<String> = image.attributes.0.iter().map(|(name, _)| name.to_string()).collect();
+    assert_eq!(names, ["cn"]);
+    assert!(!format!("{refresh:?}").contains("a secret"));
+    following.stop().await;
 }
 
 #[tokio::test]
@@ -375,7 +330,7 @@ async fn l14_a_server_without_the_control_stops_with_advice() {
 
 #[tokio::test]
 async fn l14_an_entry_without_its_sync_state_is_an_error() {
-    let script = vec![Step::answer(ber::entry("dc=x", &[])), Step::Hold];
+    let script = vec![entry("dc=x", 1), Step::answer(ber::entry("dc=x", &[])), Step::Hold];
     let (_server, mut following) = scripted([script]).await;
     let failure = following.failure().await;
     assert!(failure.error.contains("without the sync state control"), "{}", failure.error);
@@ -411,7 +366,7 @@ async fn l15_malformed_messages_end_the_connection_and_nothing_else() {
 #[tokio::test]
 async fn windows_long_lengths_are_taken() {
     let state = ber::sequence(&[ber::enumerated(1), ber::octets([1; 16])]);
-    let control = ber::tlv_long(0x30, &[ber::octets(SYNC_STATE), ber::octets(state)].concat());
+    let control = ber::tlv_long(0x30, &[ber::octets(exchange::SYNC_STATE), ber::octets(state)].concat());
     let operation = ber::tlv_long(0x64, &[ber::octets("dc=x"), ber::tlv_long(0x30, &[])].concat());
     let message = [ber::integer(5), operation, ber::tlv_long(0xa0, &control)].concat();
     let script = vec![Step::Send(ber::tlv_long(0x30, &message)), refresh_done(), Step::Hold];

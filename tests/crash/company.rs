@@ -5,6 +5,12 @@ use std::collections::BTreeSet;
 /// The root of its tree.
 pub const BASE: &str = "dc=crash,dc=example";
 
+/// The place that is not watched. It keeps its name.
+pub const OUTSIDE: &str = "outside";
+
+/// `p7`, `g3`, `place0`: what an entry is called in every run, whatever its id, name and place.
+pub type Label = String;
+
 /// One thing that happens. People, groups and places are numbers that are never used again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Act {
@@ -28,6 +34,37 @@ pub enum Act {
 pub enum Entry {
     Person(usize),
     Group(usize),
+}
+
+impl Act {
+    /// Whom or what it brings into being.
+    pub fn creates(&self) -> Option<Entry> {
+        match *self {
+            Self::Hire { person, .. } => Some(Entry::Person(person)),
+            Self::Found { group, .. } => Some(Entry::Group(group)),
+            Self::Dismiss { .. }
+            | Self::RenamePerson { .. }
+            | Self::Move { .. }
+            | Self::Describe { .. }
+            | Self::SetManager { .. }
+            | Self::Dissolve { .. }
+            | Self::RenameGroup { .. }
+            | Self::Join { .. }
+            | Self::Leave { .. }
+            | Self::SetOwners { .. }
+            | Self::RenamePlace { .. } => None,
+        }
+    }
+}
+
+impl Entry {
+    /// See [`Label`].
+    pub fn label(self) -> Label {
+        match self {
+            Self::Person(n) => format!("p{n}"),
+            Self::Group(n) => format!("g{n}"),
+        }
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -57,16 +94,30 @@ pub struct Company {
 }
 
 impl Company {
-    /// Forty people at four places, twelve groups.
+    /// Forty people at four places, twelve groups, and six people outside what is watched.
     pub fn founded() -> Self {
+        let mut company = Self::of(40, 12);
+        let outside = company.places.len();
+        company.places.push(OUTSIDE.to_owned());
+        company.people.extend((40..46).map(|n| Person::new(n, outside, n)));
+        company
+    }
+
+    /// Not watched: they belong to groups, and dirherald looks up who they are.
+    pub fn is_outside(&self, person: usize) -> bool {
+        self.places[self.people[person].place] == OUTSIDE
+    }
+
+    /// So many people and groups, at four places.
+    pub fn of(people: usize, groups: usize) -> Self {
         let person = |n: usize| Person::new(n, n % 4, n / 10);
         let group = |n: usize| {
-            let members = (0..4 + n % 5).map(|m| (n * 3 + m * 7) % 40).collect();
-            Group::new(n, [(n * 5 + 1) % 40, (n * 11 + 2) % 40].into(), members)
+            let members = (0..4 + n % 5).map(|m| (n * 3 + m * 7) % people).collect();
+            Group::new(n, [(n * 5 + 1) % people, (n * 11 + 2) % people].into(), members)
         };
         Self {
-            people: (0..40).map(person).collect(),
-            groups: (0..12).map(group).collect(),
+            people: (0..people).map(person).collect(),
+            groups: (0..groups).map(group).collect(),
             places: (0..4).map(|n| format!("place{n}")).collect(),
         }
     }
@@ -89,6 +140,11 @@ impl Company {
     /// Which groups a person owns.
     pub fn groups_of(&self, person: usize) -> Vec<usize> {
         self.groups_there().into_iter().filter(|&n| self.groups[n].owners.contains(&person)).collect()
+    }
+
+    /// `None`: whoever manages himself has no manager.
+    pub fn manager_of(&self, person: usize) -> Option<usize> {
+        Some(self.people[person].manager).filter(|&manager| manager != person)
     }
 
     /// Below the base.

@@ -7,15 +7,16 @@ use std::{
 
 use uuid::Uuid;
 
-use super::company::{Act, BASE, Company, Entry};
+use super::{
+    company::{Act, BASE, Company, Entry, Label},
+    series::Step,
+};
 use crate::support::{
-    ldap::{Change, Ldap},
+    ldap::{Change, Ldap, Request},
+    postfix::Postfix,
     slapd::{NOBODY, Overlay, Setup, Slapd},
     wait,
 };
-
-/// `p7`, `g3`, `place0`: what an entry is called in both runs, whatever its id, name and place.
-pub type Label = String;
 
 /// A server that holds the company, and what is needed to change it.
 pub struct Directory {
@@ -39,7 +40,7 @@ pub enum Manner {
 }
 
 impl Manner {
-    fn setup(self, company: &Company) -> Setup {
+    pub fn setup(self, company: &Company) -> Setup {
         let setup = Setup::seeded(BASE, &ldif(company));
         match self {
             Self::Tidy => setup.with(Overlay::Refint).session_log(1000),
@@ -75,103 +76,51 @@ impl Directory {
         &self.labels[&id]
     }
 
+    /// Ends the server and starts it again: it no longer knows which changes came when, and shows everything.
+    pub async fn restart(&mut self) {
+        self.slapd.restart();
+        self.ldap = Ldap::admin(&self.slapd).await;
+    }
+
+    /// The same without a warning (SIGKILL). A server that is killed after it deleted an entry has forgotten when
+    /// that was, and would be behind what it said before; the next change heals that.
+    pub async fn kill(&mut self) {
+        self.slapd.kill();
+        self.slapd.start_again();
+        self.ldap = Ldap::admin(&self.slapd).await;
+        self.ldap.replace("ou=services", "description", &["nobody watches this"]).await;
+    }
+
     /// Where the server stands.
     pub async fn csn(&self) -> String {
         let values = self.ldap.values(BASE, "contextCSN").await.expect("the root of the tree");
         values.into_iter().next().expect("syncprov keeps it")
     }
 
+    /// Makes the changes of these steps.
+    pub async fn make(&mut self, steps: &[Step]) {
+        for step in steps {
+            self.carry_out(&step.act).await;
+        }
+    }
+
     /// Makes the change.
-    pub async fn carry_out(&mut self, act: &Act) {
+    async fn carry_out(&mut self, act: &Act) {
         let before = self.company.clone();
         self.company.carry_out(act);
-        let dn_before = |entry| before.dn(entry);
-        match act {
-            Act::Hire { person, .. } => self.hire(*person).await,
-            Act::Found { group, .. } => self.found(*group).await,
-            Act::Dismiss { person } => self.ldap.delete(&dn_before(Entry::Person(*person))).await,
-            Act::Dissolve { group } => self.ldap.delete(&dn_before(Entry::Group(*group))).await,
-            Act::RenamePerson { person, uid } => {
-                self.ldap.rename(&dn_before(Entry::Person(*person)), &format!("uid={uid}")).await;
-            }
-            Act::RenameGroup { group, cn } => {
-                self.ldap.rename(&dn_before(Entry::Group(*group)), &format!("cn={cn}")).await;
-            }
-            Act::Move { person, place } => {
-                let place = format!("ou={}", before.places[*place]);
-                self.ldap.move_below(&dn_before(Entry::Person(*person)), &place).await;
-            }
-            Act::Describe { entry, attribute, value } => {
-                self.ldap.replace(&dn_before(*entry), attribute, &[value]).await;
-            }
-            Act::SetManager { person, manager } => self.set_manager(*person, *manager).await,
-            Act::Join { group, person } => {
-                let (group, person) = (Entry::Group(*group), Entry::Person(*person));
-                self.ldap.add_member(&dn_before(group), &dn_before(person)).await;
-            }
-            Act::Leave { group, person } => self.leave(*group, *person).await,
-            Act::SetOwners { group, owners } => {
-                let owners = self.company.dns(owners);
-                let owners: Vec<_> = owners.iter().map(String::as_str).collect();
-                self.ldap.set_owners(&dn_before(Entry::Group(*group)), &owners).await;
-            }
-            Act::RenamePlace { place, ou } => {
-                self.ldap.rename(&format!("ou={}", before.places[*place]), &format!("ou={ou}")).await;
-            }
+        match request(act, &before, &self.company) {
+            Some(request) => self.ldap.carry_out(&request).await,
+            None => self.leave(act).await,
+        }
+        if let Some(entry) = act.creates() {
+            self.label_entry(entry).await;
         }
         self.remember_names();
     }
 
-    async fn hire(&mut self, person: usize) {
-        let dn = self.company.dn(Entry::Person(person));
-        let (uid, name) = (format!("p{person}"), format!("Person {person}"));
-        self.ldap
-            .add(
-                &dn,
-                &[
-                    ("objectClass", &["inetOrgPerson", "dirheraldManaged"]),
-                    ("uid", &[&uid]),
-                    ("cn", &[&name]),
-                    ("sn", &[&name]),
-                    ("mail", &[&address(person)]),
-                    ("title", &["none yet"]),
-                    ("department", &["none yet"]),
-                ],
-            )
-            .await;
-        self.label_entry(Entry::Person(person)).await;
-    }
-
-    async fn found(&mut self, group: usize) {
-        let new = &self.company.groups[group];
-        let (owners, members) = (self.company.dns(&new.owners), self.company.dns(&new.members));
-        let owners: Vec<_> = owners.iter().map(String::as_str).collect();
-        let members: Vec<_> = members.iter().map(String::as_str).collect();
-        let dn = self.company.dn(Entry::Group(group));
-        let (cn, display_name) = ([new.cn.as_str()], [new.display_name.as_str()]);
-        let mut attributes: Vec<(&str, &[&str])> = vec![
-            ("objectClass", &["groupOfMembers", "dirheraldManaged"]),
-            ("cn", &cn),
-            ("displayName", &display_name),
-            ("owner", &owners),
-        ];
-        if !members.is_empty() {
-            attributes.push(("member", &members));
-        }
-        self.ldap.add(&dn, &attributes).await;
-        self.label_entry(Entry::Group(group)).await;
-    }
-
-    async fn set_manager(&self, person: usize, manager: usize) {
-        let dn = self.company.dn(Entry::Person(person));
-        if person == manager {
-            return self.ldap.replace(&dn, "manager", &[]).await;
-        }
-        self.ldap.set_manager(&dn, &self.company.dn(Entry::Person(manager))).await;
-    }
-
     /// Takes out the value that stands for the person, under whatever name. The overlay may be quicker.
-    async fn leave(&self, group: usize, person: usize) {
+    async fn leave(&self, act: &Act) {
+        let Act::Leave { group, person } = *act else { panic!("{act:?} is asked for like any other") };
         let dn = self.company.dn(Entry::Group(group));
         wait::until_async("a member leaves", async || {
             let members = self.ldap.values(&dn, "member").await.expect("the group is there");
@@ -184,11 +133,7 @@ impl Directory {
 
     async fn label_entry(&mut self, entry: Entry) {
         let dn = self.company.dn(entry);
-        let label = match entry {
-            Entry::Person(n) => format!("p{n}"),
-            Entry::Group(n) => format!("g{n}"),
-        };
-        self.label(&dn, label).await;
+        self.label(&dn, entry.label()).await;
     }
 
     async fn label(&mut self, dn: &str, label: Label) {
@@ -204,6 +149,86 @@ impl Directory {
     }
 }
 
+/// What the server is asked for. `None`: to let somebody leave, the name has to be found under which the group
+/// has him.
+pub fn request(act: &Act, before: &Company, after: &Company) -> Option<Request> {
+    let dn = |entry| before.dn(entry);
+    Some(match act {
+        Act::Hire { person, .. } => hire(*person, after),
+        Act::Found { group, .. } => found(*group, after),
+        Act::Dismiss { person } => Request::Delete { dn: dn(Entry::Person(*person)) },
+        Act::Dissolve { group } => Request::Delete { dn: dn(Entry::Group(*group)) },
+        Act::RenamePerson { person, uid } => {
+            Request::Rename { dn: dn(Entry::Person(*person)), new_rdn: format!("uid={uid}") }
+        }
+        Act::RenameGroup { group, cn } => {
+            Request::Rename { dn: dn(Entry::Group(*group)), new_rdn: format!("cn={cn}") }
+        }
+        Act::Move { person, place } => Request::Move {
+            dn: dn(Entry::Person(*person)),
+            new_parent: format!("ou={}", before.places[*place]),
+        },
+        Act::Describe { entry, attribute, value } => Request::Replace {
+            dn: dn(*entry),
+            attribute: (*attribute).to_owned(),
+            values: vec![value.clone()],
+        },
+        Act::SetManager { person, manager } => Request::Replace {
+            dn: dn(Entry::Person(*person)),
+            attribute: "manager".to_owned(),
+            values: after.manager_of(*person).map(|_| dn(Entry::Person(*manager))).into_iter().collect(),
+        },
+        Act::Join { group, person } => Request::AddValue {
+            dn: dn(Entry::Group(*group)),
+            attribute: "member".to_owned(),
+            value: dn(Entry::Person(*person)),
+        },
+        Act::Leave { .. } => return None,
+        Act::SetOwners { group, owners } => Request::Replace {
+            dn: dn(Entry::Group(*group)),
+            attribute: "owner".to_owned(),
+            values: after.dns(owners),
+        },
+        Act::RenamePlace { place, ou } => {
+            Request::Rename { dn: format!("ou={}", before.places[*place]), new_rdn: format!("ou={ou}") }
+        }
+    })
+}
+
+fn hire(person: usize, company: &Company) -> Request {
+    let (uid, name) = (format!("p{person}"), format!("Person {person}"));
+    Request::add(
+        &company.dn(Entry::Person(person)),
+        &[
+            ("objectClass", &["inetOrgPerson", "dirheraldManaged"]),
+            ("uid", &[&uid]),
+            ("cn", &[&name]),
+            ("sn", &[&name]),
+            ("mail", &[&address(person)]),
+            ("title", &["none yet"]),
+            ("department", &["none yet"]),
+        ],
+    )
+}
+
+fn found(group: usize, company: &Company) -> Request {
+    let new = &company.groups[group];
+    let (owners, members) = (company.dns(&new.owners), company.dns(&new.members));
+    let owners: Vec<_> = owners.iter().map(String::as_str).collect();
+    let members: Vec<_> = members.iter().map(String::as_str).collect();
+    let (cn, display_name) = ([new.cn.as_str()], [new.display_name.as_str()]);
+    let mut attributes: Vec<(&str, &[&str])> = vec![
+        ("objectClass", &["groupOfMembers", "dirheraldManaged"]),
+        ("cn", &cn),
+        ("displayName", &display_name),
+        ("owner", &owners),
+    ];
+    if !members.is_empty() {
+        attributes.push(("member", &members));
+    }
+    Request::add(&company.dn(Entry::Group(group)), &attributes)
+}
+
 /// The configuration's `schema.dummy_members`.
 pub fn dummy_members(slapd: &Slapd) -> String {
     format!("[\"{}\"]", slapd.dn(NOBODY))
@@ -216,7 +241,7 @@ pub fn address(person: usize) -> String {
 
 /// Of a person by the label.
 pub fn address_of(label: &str) -> String {
-    format!("{label}@crash.example")
+    format!("{label}@{}", Postfix::DOMAIN)
 }
 
 fn ldif(company: &Company) -> String {
@@ -244,8 +269,8 @@ fn ldif(company: &Company) -> String {
             person.department
         )
         .unwrap();
-        if person.manager != n {
-            writeln!(ldif, "manager: {},{BASE}", company.dn(Entry::Person(person.manager))).unwrap();
+        if let Some(manager) = company.manager_of(n) {
+            writeln!(ldif, "manager: {},{BASE}", company.dn(Entry::Person(manager))).unwrap();
         }
     }
     for (n, group) in company.groups.iter().enumerate() {

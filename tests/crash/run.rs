@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     ops::Range,
+    process::Stdio,
     time::{Duration, Instant},
 };
 
@@ -14,11 +15,11 @@ use dirherald::{
 };
 
 use super::{
-    company::Act,
+    company::{Act, BASE, OUTSIDE},
     directory::{Directory, Manner, address, address_of, dummy_members},
     series::{Episode, Series, Step},
     verdict::{Count, Excuses, Told, count, without},
-    witness::{Edge, Witness},
+    witness::{Edge, Progress, Witness},
 };
 use crate::support::{
     daemon::{Daemon, Site},
@@ -28,7 +29,8 @@ use crate::support::{
     wait,
 };
 
-const ARCHIVE: &str = "archive@crash.example";
+/// Gets a copy of everything.
+pub const ARCHIVE: &str = "archive@harbour-vale.example";
 
 /// An edge that is not reached by then is not reached.
 const EDGE_LIMIT: Duration = Duration::from_millis(500);
@@ -49,6 +51,8 @@ pub struct Run<'a> {
 #[derive(Debug, Default)]
 pub struct Tally {
     pub kills: usize,
+    pub slapd_restarts: usize,
+    pub slapd_kills: usize,
     /// Where it stood when it was killed.
     pub edges: BTreeMap<&'static str, usize>,
     /// Mails that had been taken and not been recorded when it was killed, and how often.
@@ -65,10 +69,15 @@ pub struct Part {
     step: usize,
 }
 
+/// Change, entry, subject.
+type Fact = (String, String, String);
+
 /// What was told in the end.
 pub struct Outcome {
     /// With the part of the series that it tells of: the step undisturbed, the episode disturbed.
     pub told: Vec<(Part, Told)>,
+    /// What nobody was told because it was discarded: change, entry, subject.
+    discarded: Vec<(Part, Fact)>,
     pub tally: Tally,
     pub events: Vec<String>,
     pub skipped: Vec<String>,
@@ -89,7 +98,9 @@ impl<'a> Run<'a> {
             .with("recipients.to", &format!("[\"{ARCHIVE}\"]"))
             .with("recipients.copy", "\"all-changes\"")
             .with("schema.dummy_members", &dummy_members(&directory.slapd))
-            .with("smtp.retry_initial", "\"100ms\"");
+            .with("smtp.retry_initial", "\"100ms\"")
+            .with("exclude", &format!("[\"ou={OUTSIDE},{BASE}\"]"))
+            .with_guard_wide_open();
         Self { series, directory, smtp, site, begins: Vec::new(), witness: None, tally: Tally::default() }
     }
 
@@ -105,15 +116,25 @@ impl<'a> Run<'a> {
         self.finish(daemon).await
     }
 
-    /// Kills the daemon in every episode, at least once.
+    /// Kills the daemon in every episode, at least once, and sometimes the directory too.
     pub async fn disturbed(mut self, seed: u64) -> Outcome {
         let mut random = Random::new(seed);
+        if seed.is_multiple_of(2) {
+            self.site = self.site.with("notify.digest_window", "\"300ms\"");
+        }
+        let has_guard = seed.is_multiple_of(GUARDED);
+        if has_guard {
+            self.site = self.site.with("guard.max_events", "12");
+        }
         let mut daemon = self.baseline(&mut random).await;
         for episode in &self.series.episodes {
             self.begin(episode.steps.start);
             let last = self.witness().last_notification();
             daemon = self.disturb(daemon, episode.steps.clone(), &mut random).await;
             self.dispatched().await;
+            if has_guard {
+                daemon = self.let_go(daemon, &mut random).await;
+            }
             self.written_up_to(last).await;
         }
         self.finish(daemon).await
@@ -147,9 +168,7 @@ impl<'a> Run<'a> {
     }
 
     async fn make(&mut self, steps: Range<usize>) {
-        for step in &self.series.steps[steps] {
-            self.directory.carry_out(&step.act).await;
-        }
+        self.directory.make(&self.series.steps[steps]).await;
     }
 
     /// Waits until everything the directory has is stored, and it is settled who is told.
@@ -178,6 +197,7 @@ impl<'a> Run<'a> {
         let before_kill = steps.start + random.below(steps.len() + 1);
         let edge = random.percent(70).then(|| random.choose(&LIVE_EDGES)).flatten();
         self.kill_while(daemon, steps.start..before_kill, edge, random).await;
+        self.disturb_directory(random).await;
         let mut made = before_kill;
         while random.percent(25) {
             let now = made + random.below(steps.end - made + 1);
@@ -194,10 +214,73 @@ impl<'a> Run<'a> {
         let daemon = self.site.start();
         // The rest comes while it connects, or a little later.
         pause(random.below(150)).await;
+        self.disturb_directory(random).await;
         self.make(now..steps.end).await;
         self.is_live(&daemon).await;
         self.smtp.clear_script();
         daemon
+    }
+
+    /// Releases or discards all that the guard holds. dirherald, or the command that does without it, is killed
+    /// meanwhile as a rule.
+    async fn let_go(&mut self, mut daemon: Daemon, random: &mut Random) -> Daemon {
+        while self.witness().holds() > 0 {
+            let wish = if random.percent(60) { "release" } else { "discard" };
+            let arguments = ["held", wish, "--all"];
+            match random.below(4) {
+                0 => {
+                    let ran = self.site.run(&arguments).await;
+                    assert_eq!(ran.code, 0, "{}", ran.stderr);
+                }
+                1 => {
+                    daemon.kill().await;
+                    let mut command = self.site.command(&arguments);
+                    let command = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn();
+                    pause(random.below(80)).await;
+                    command.expect("starting dirherald").kill().await.expect("killing our own child");
+                    self.record_kill(Some("a hold let go without a daemon"));
+                    daemon = self.live().await;
+                }
+                _ => {
+                    let mut command = self.site.command(&arguments);
+                    let command = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn();
+                    let mut command = command.expect("starting dirherald");
+                    let start = Instant::now();
+                    while !self.witness().is_letting_go()
+                        && self.witness().holds() > 0
+                        && start.elapsed() < EDGE_LIMIT
+                    {
+                        tokio::task::yield_now().await;
+                    }
+                    pause(random.below(20)).await;
+                    daemon.kill().await;
+                    command.kill().await.expect("killing our own child");
+                    self.record_kill(Some("a hold being let go"));
+                    daemon = self.live().await;
+                }
+            }
+            wait::until_async("what was asked for is done", async || {
+                (!self.witness().is_letting_go()).then_some(())
+            })
+            .await;
+            self.dispatched().await;
+        }
+        daemon
+    }
+
+    /// Sometimes the directory has one too, while dirherald is away or reads it.
+    async fn disturb_directory(&mut self, random: &mut Random) {
+        match random.below(20) {
+            0 => {
+                self.directory.restart().await;
+                self.tally.slapd_restarts += 1;
+            }
+            1 => {
+                self.directory.kill().await;
+                self.tally.slapd_kills += 1;
+            }
+            _ => {}
+        }
     }
 
     /// Sometimes the mail server has a bad moment too.
@@ -221,38 +304,39 @@ impl<'a> Run<'a> {
         random: &mut Random,
     ) {
         let before = self.witness().progress();
-        if edge == Some(Edge::Taken) {
+        if matches!(edge, Some(Edge::Taken | Edge::Acknowledged)) {
             self.smtp.script(Fault::at(At::Taken).hold().times(1));
         }
         let taken = self.smtp.mails().len();
-        self.make(steps).await;
+        let witness = self.witness.as_ref().expect("a daemon was live");
+        let mut hold = (edge == Some(Edge::Committing)).then(|| witness.hold_writes());
+        self.directory.make(&self.series.steps[steps]).await;
         match edge {
             None => pause(random.below(40)).await,
-            Some(edge) => self.reach(edge, before, taken).await,
+            Some(Edge::Committing) => pause(10 + random.below(60)).await,
+            Some(edge) => reach(witness, &self.smtp, edge, before, taken).await,
+        }
+        let is_acknowledged = edge == Some(Edge::Acknowledged) && self.smtp.mails().len() > taken;
+        if is_acknowledged {
+            hold = Some(witness.hold_writes());
+            self.smtp.release();
+            pause(15).await;
         }
         daemon.kill().await;
+        drop(hold);
         self.smtp.release();
-        self.record_kill();
+        let held_back = match edge {
+            Some(Edge::Committing) => Some("a commit held back"),
+            Some(Edge::Acknowledged) if is_acknowledged => Some("a 250 given, its commit held back"),
+            _ => None,
+        };
+        self.record_kill(held_back);
     }
 
-    async fn reach(&self, edge: Edge, before: super::witness::Progress, taken: usize) {
-        let start = Instant::now();
-        while start.elapsed() < EDGE_LIMIT {
-            let now = self.witness().progress();
-            let has_come = match edge {
-                Edge::Taken => self.smtp.mails().len() > taken,
-                other => now.shows(other, before),
-            };
-            if has_come || (now.has_news(before) && now.is_idle()) {
-                return;
-            }
-            tokio::task::yield_now().await;
-        }
-    }
-
-    fn record_kill(&mut self) {
+    fn record_kill(&mut self, held_back: Option<&'static str>) {
         self.tally.kills += 1;
         let mut edges = self.witness().progress().edges();
+        edges.extend(held_back);
         let sent = self.witness().sent();
         let mut was_taken = false;
         for (id, mails) in by_message_id(&self.smtp.mails()) {
@@ -306,6 +390,7 @@ impl<'a> Run<'a> {
         daemon.stop().await;
         self.tally.duplicates = self.assert_duplicates_could_not_be_helped();
         let told = self.told();
+        let discarded = self.discarded();
         let events = self.events();
         let events = events.iter().flat_map(|(seq, event)| {
             self.facts(event).into_iter().map(move |(change, entry, subject)| {
@@ -315,7 +400,15 @@ impl<'a> Run<'a> {
         let events = events.collect();
         let skipped = self.witness().skipped();
         let not_to_the_deleted = self.not_to_the_deleted(&skipped);
-        Outcome { told, events, skipped, not_to_the_deleted, log: self.site.log(), tally: self.tally }
+        Outcome {
+            told,
+            discarded,
+            events,
+            skipped,
+            not_to_the_deleted,
+            log: self.site.log(),
+            tally: self.tally,
+        }
     }
 
     /// A mail comes again only where its answer was lost, the same in every byte.
@@ -333,6 +426,16 @@ impl<'a> Run<'a> {
         }
         assert_eq!(sent.len(), by_message_id(&self.smtp.mails()).len(), "every message came");
         duplicates
+    }
+
+    fn discarded(&self) -> Vec<(Part, Fact)> {
+        let events = self.events_by_id();
+        let of = |id: &String| {
+            let (seq, event) = &events[id];
+            let part = self.part_of(*seq);
+            self.facts(event).into_iter().map(move |fact| (part, fact))
+        };
+        self.witness().discarded().iter().flat_map(of).collect()
     }
 
     fn events_by_id(&self) -> BTreeMap<String, (i64, ChangeEvent)> {
@@ -363,12 +466,18 @@ impl<'a> Run<'a> {
 
     /// What each recipient was told, each mail once.
     fn told(&self) -> Vec<(Part, Told)> {
-        let events = self.events_by_id();
+        let (events, sent) = (self.events_by_id(), self.witness().sent());
+        let discarded = self.witness().discarded();
         let mut told = Vec::new();
-        for (_, mails) in by_message_id(&self.smtp.mails()) {
+        for (message_id, mails) in by_message_id(&self.smtp.mails()) {
             let letter = Letter::of(mails[0]);
             let [to] = &letter.to[..] else { panic!("one recipient: {letter:?}") };
-            for id in &letter.events {
+            // The header names fifty of them and counts the rest.
+            let all = &sent[&message_id].events;
+            let named = letter.events.iter().filter(|id| !id.starts_with('+'));
+            assert!(named.eq(all.iter().take(50)), "{letter:?} names {all:?}");
+            assert!(all.iter().all(|id| !discarded.contains(id)), "{letter:?} was discarded");
+            for id in all {
                 let (seq, event) = events.get(id).unwrap_or_else(|| panic!("{id} is no event: {letter:?}"));
                 let part = self.part_of(*seq);
                 for (change, entry, subject) in self.facts(event) {
@@ -380,7 +489,7 @@ impl<'a> Run<'a> {
     }
 
     /// What an event says: change, entry, subject.
-    fn facts(&self, event: &ChangeEvent) -> Vec<(String, String, String)> {
+    fn facts(&self, event: &ChangeEvent) -> Vec<Fact> {
         let label = |entry: &dirherald::directory::entry::EntryRef| {
             entry.id.map_or_else(|| format!("?{}", entry.dn), |id| self.directory.label_of(id.0).to_owned())
         };
@@ -409,12 +518,40 @@ fn old_name(event: &ChangeEvent) -> String {
     }
 }
 
+/// Of so many seeds one has a guard that holds nearly every episode back.
+const GUARDED: u64 = 5;
+
 /// When the daemon is live.
-const LIVE_EDGES: [Edge; 6] =
-    [Edge::Stored, Edge::Dispatched, Edge::Composed, Edge::Taken, Edge::Recorded, Edge::Stored];
+const LIVE_EDGES: [Edge; 8] = [
+    Edge::Kept,
+    Edge::Committing,
+    Edge::Stored,
+    Edge::Dispatched,
+    Edge::Composed,
+    Edge::Taken,
+    Edge::Acknowledged,
+    Edge::Recorded,
+];
 
 /// While it starts.
-const START_EDGES: [Edge; 5] = [Edge::Kept, Edge::Stored, Edge::Dispatched, Edge::Taken, Edge::Recorded];
+const START_EDGES: [Edge; 7] =
+    [Edge::Kept, Edge::Kept, Edge::Stored, Edge::Dispatched, Edge::Taken, Edge::Acknowledged, Edge::Recorded];
+
+/// Waits until the work stands at the edge, or nothing more is to be done.
+async fn reach(witness: &Witness, smtp: &SmtpServer, edge: Edge, before: Progress, taken: usize) {
+    let start = Instant::now();
+    while start.elapsed() < EDGE_LIMIT {
+        let now = witness.progress();
+        let has_come = match edge {
+            Edge::Taken | Edge::Acknowledged => smtp.mails().len() > taken,
+            other => now.shows(other, before),
+        };
+        if has_come || (now.has_news(before) && now.is_idle()) {
+            return;
+        }
+        tokio::task::yield_now().await;
+    }
+}
 
 fn by_message_id(mails: &[Mail]) -> BTreeMap<String, Vec<&Mail>> {
     let mut found: BTreeMap<_, Vec<_>> = BTreeMap::new();
@@ -446,6 +583,10 @@ pub fn excuses(series: &Series, episode: usize, undisturbed: &Outcome, disturbed
     Excuses {
         undone: undone(series, episode, &undisturbed.told),
         more_owners: more_owners(&series.episodes[episode], undisturbed.told_in(episode)),
+        discarded: {
+            let discarded = disturbed.discarded.iter().filter(|(part, _)| part.episode == episode);
+            discarded.map(|(_, fact)| fact.clone()).collect()
+        },
         to_the_dismissed: to_the_dismissed(series, episode, undisturbed, disturbed),
     }
 }

@@ -368,24 +368,46 @@ fn is_there(entry: Entry, company: &Company) -> bool {
     }
 }
 
+/// Whoever is outside joins and leaves, and nothing else is known of him.
+fn stays_outside(act: &Act, company: &Company) -> bool {
+    let outside = company.places.len() - 1;
+    let is_inside = |person: &usize| !company.is_outside(*person);
+    match act {
+        Act::Hire { place, .. } | Act::RenamePlace { place, .. } => *place != outside,
+        Act::Move { person, place } => is_inside(person) && *place != outside,
+        Act::Dismiss { person }
+        | Act::RenamePerson { person, .. }
+        | Act::Describe { entry: Entry::Person(person), .. } => is_inside(person),
+        Act::SetManager { person, manager } => is_inside(person) && is_inside(manager),
+        Act::SetOwners { owners, .. } => owners.iter().all(is_inside),
+        Act::Found { owners, members, .. } => owners.union(members).all(is_inside),
+        Act::Describe { entry: Entry::Group(_), .. }
+        | Act::Dissolve { .. }
+        | Act::RenameGroup { .. }
+        | Act::Join { .. }
+        | Act::Leave { .. } => true,
+    }
+}
+
 /// Whether it changes anything, and the directory takes it.
 fn makes_sense(act: &Act, company: &Company) -> bool {
-    match act {
-        Act::Join { group, person } => !company.groups[*group].members.contains(person),
-        Act::SetManager { person, manager } => {
-            manager != person && company.people[*person].manager != *manager
+    stays_outside(act, company)
+        && match act {
+            Act::Join { group, person } => !company.groups[*group].members.contains(person),
+            Act::SetManager { person, manager } => {
+                manager != person && company.people[*person].manager != *manager
+            }
+            Act::SetOwners { group, owners } => company.groups[*group].owners != *owners,
+            Act::Move { person, place } => company.people[*person].place != *place,
+            // Whoever manages somebody stays, and no group loses its last owner: the directory would put a name
+            // there that stands for nobody.
+            Act::Dismiss { person } => {
+                let manages = |n: usize| n != *person && company.people[n].manager == *person;
+                company.people_there().len() > 25
+                    && !company.people_there().into_iter().any(manages)
+                    && company.groups_of(*person).iter().all(|&group| company.groups[group].owners.len() > 1)
+            }
+            Act::Dissolve { .. } => company.groups_there().len() > 6,
+            _ => true,
         }
-        Act::SetOwners { group, owners } => company.groups[*group].owners != *owners,
-        Act::Move { person, place } => company.people[*person].place != *place,
-        // Whoever manages somebody stays, and no group loses its last owner: the directory would put a name
-        // there that stands for nobody.
-        Act::Dismiss { person } => {
-            let manages = |n: usize| n != *person && company.people[n].manager == *person;
-            company.people_there().len() > 25
-                && !company.people_there().into_iter().any(manages)
-                && company.groups_of(*person).iter().all(|&group| company.groups[group].owners.len() > 1)
-        }
-        Act::Dissolve { .. } => company.groups_there().len() > 6,
-        _ => true,
-    }
 }

@@ -34,6 +34,8 @@ pub struct Excuses {
     /// For steps that one look may show together with a change of the group's owners: what was told, and to
     /// whom else it may be.
     pub more_owners: BTreeSet<Told>,
+    /// What nobody was told because somebody discarded it: change, entry, subject.
+    pub discarded: BTreeSet<(String, String, String)>,
     /// What waited to be told when its recipient was dismissed, by the record of who was not told and why.
     pub to_the_dismissed: Count,
 }
@@ -49,6 +51,8 @@ pub struct Verdict {
     pub to_more_owners: usize,
     /// How much was not told to whoever was dismissed meanwhile.
     pub to_the_dismissed: usize,
+    /// How much nobody was told because it was discarded.
+    pub discarded: usize,
 }
 
 impl Verdict {
@@ -73,6 +77,15 @@ impl Verdict {
                 cancelled += 1;
             }
         }
+        let mut discarded = 0;
+        lost.retain(|told, times| {
+            let fact = (told.change.clone(), told.entry.clone(), told.subject.clone());
+            let is_discarded = excuses.discarded.contains(&fact);
+            if is_discarded {
+                discarded += *times;
+            }
+            !is_discarded
+        });
         let mut to_more_owners = 0;
         made_up.retain(|told, times| {
             let is_excused = excuses.more_owners.contains(told);
@@ -81,7 +94,7 @@ impl Verdict {
             }
             !is_excused
         });
-        Self { lost, made_up, cancelled, to_more_owners, to_the_dismissed }
+        Self { lost, made_up, cancelled, to_more_owners, to_the_dismissed, discarded }
     }
 
     /// Of all episodes.
@@ -93,6 +106,7 @@ impl Verdict {
             sum.cancelled += verdict.cancelled;
             sum.to_more_owners += verdict.to_more_owners;
             sum.to_the_dismissed += verdict.to_the_dismissed;
+            sum.discarded += verdict.discarded;
         }
         sum
     }
@@ -149,6 +163,7 @@ mod tests {
             undone,
             more_owners: told("added g1 p1 new").into_iter().collect(),
             to_the_dismissed: count(told("added g1 p1 gone")),
+            discarded: [["added", "g1", "p9"].map(str::to_owned).into()].into(),
         };
         let verdict = Verdict::of(&count(told(undisturbed)), &count(told(disturbed)), &excuses);
         assert_eq!((verdict.lost, verdict.made_up), (count(told(lost)), count(told(made_up))));
@@ -185,6 +200,13 @@ mod tests {
         let pair = "added g1 p1 o; added g1 p1 gone; removed g1 p1 o; removed g1 p1 gone";
         let told = "added g1 p1 o; removed g1 p1 o; removed g1 p1 gone";
         check(pair, told, &[pair], "", "");
+    }
+
+    #[test]
+    fn what_was_discarded_is_told_to_nobody() {
+        check("added g1 p9 o; added g1 p9 p9", "", &[], "", "");
+        check("removed g1 p9 o; added g1 p9 o", "", &[], "removed g1 p9 o", "");
+        check("added g1 p9 o", "added g1 p9 other", &[], "", "added g1 p9 other");
     }
 
     #[test]

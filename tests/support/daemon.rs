@@ -13,7 +13,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs::{self, OpenOptions},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::Stdio,
     sync::{Arc, Mutex},
     time::Duration,
@@ -28,6 +28,7 @@ use tokio::{
 };
 
 use super::{
+    disk::Disk,
     slapd::{Slapd, signal},
     smtp::SmtpServer,
     wait,
@@ -35,6 +36,10 @@ use super::{
 
 /// The store of [`Site::new`].
 pub const STORE: &str = "company";
+
+/// See [`Site::with_guard_wide_open`].
+const GUARD_WIDE_OPEN: [(&str, &str); 2] =
+    [("guard.max_events", "1000000000"), ("guard.membership_percent", "1000")];
 
 /// The daemon promises to be gone by then.
 const STOPS_WITHIN: Duration = Duration::from_secs(10);
@@ -44,8 +49,12 @@ const STOPS_WITHIN: Duration = Duration::from_secs(10);
 #[derive(Debug, Clone)]
 pub struct Site {
     dir: Arc<TempDir>,
+    /// Words before every command of ours.
+    enter: Vec<String>,
     /// Dotted from the top of the file, with the value as TOML.
     keys: BTreeMap<String, String>,
+    /// Set for every command.
+    variables: BTreeMap<String, String>,
 }
 
 /// What a command left behind.
@@ -77,9 +86,17 @@ impl Site {
     /// A configuration that only knows where its state is.
     pub fn empty() -> Self {
         let dir = tempfile::Builder::new().prefix("dirherald-site-").tempdir().expect("a directory");
-        let site = Self { dir: Arc::new(dir), keys: BTreeMap::new() };
+        let site =
+            Self { dir: Arc::new(dir), enter: Vec::new(), keys: BTreeMap::new(), variables: BTreeMap::new() };
         let state = toml_text(site.state_file().to_str().expect("a temporary path in UTF-8"));
         site.with_global("state.path", &state)
+    }
+
+    /// With its state on a disk that only commands of this site see.
+    pub fn on(mut self, disk: &Disk) -> Self {
+        self.enter = disk.enter();
+        let state = toml_text(disk.path().join("state.db").to_str().expect("a temporary path in UTF-8"));
+        self.with_global("state.path", &state)
     }
 
     /// One more store.
@@ -114,6 +131,17 @@ impl Site {
         self.written()
     }
 
+    /// The bulk guard holds nothing: the test makes more changes than anybody would without meaning to.
+    pub fn with_guard_wide_open(self) -> Self {
+        GUARD_WIDE_OPEN.iter().fold(self, |site, (key, value)| site.with(key, value))
+    }
+
+    /// Sets a variable of the environment for the daemon and every command.
+    pub fn with_variable(mut self, name: &str, value: &str) -> Self {
+        self.variables.insert(name.to_owned(), value.to_owned());
+        self
+    }
+
     /// Leaves a key of the first store to its default.
     pub fn without(mut self, key: &str) -> Self {
         self.keys.remove(&format!("identity_store.{STORE}.{key}"));
@@ -124,6 +152,11 @@ impl Site {
         let lines: Vec<_> = self.keys.iter().map(|(path, value)| format!("{path} = {value}")).collect();
         fs::write(self.config_file(), lines.join("\n")).expect("writing the configuration");
         self
+    }
+
+    /// Where configuration, state and log are, unless a test sets another `state.path`.
+    pub fn directory(&self) -> &Path {
+        self.dir.path()
     }
 
     /// For `--config`.
@@ -165,22 +198,39 @@ impl Site {
 
     /// A command of this site that is not started yet; `--config` is given, and no variable of ours is set.
     pub fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Self::bare_command();
-        command.args(arguments).arg("--config").arg(self.config_file());
+        let mut command = self.entering();
+        command.args(arguments).arg("--config").arg(self.config_file()).envs(&self.variables);
         command
     }
 
     /// The program without any argument.
     pub fn bare_command() -> Command {
+        Self::entering_by(&[])
+    }
+
+    fn entering(&self) -> Command {
+        Self::entering_by(&self.enter)
+    }
+
+    fn entering_by(words: &[String]) -> Command {
         let mut command = Command::new("setpriv");
         command
-            .args(["--pdeathsig", "KILL", "--", env!("CARGO_BIN_EXE_dirherald")])
+            .args(["--pdeathsig", "KILL", "--"])
+            .args(words)
+            .arg(env!("CARGO_BIN_EXE_dirherald"))
             .stdin(Stdio::null())
             .kill_on_drop(true);
         for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("DIRHERALD_")) {
             command.env_remove(name);
         }
         command
+    }
+
+    /// The same with another configuration.
+    pub async fn run_with(&self, config: &Path, arguments: &[&str]) -> Ran {
+        let mut command = self.entering();
+        command.args(arguments).arg("--config").arg(config);
+        Ran::of(command, arguments).await
     }
 
     /// Carries a command out, with a limit.
@@ -251,7 +301,7 @@ impl Daemon {
             if !self.log().contains("dirherald runs") {
                 return None;
             }
-            let states = self.states();
+            let states = self.states().await;
             (states.len() == stores && states.iter().all(|now| now == state)).then_some(())
         })
         .await;
@@ -263,14 +313,19 @@ impl Daemon {
     }
 
     /// As `status` finds them, without a process for each look.
-    fn states(&self) -> Vec<String> {
+    async fn states(&self) -> Vec<String> {
+        if !self.site.enter.is_empty() {
+            let rows = self.site.status().await;
+            return rows.iter().map(|row| row["state"].as_str().expect("a state").to_owned()).collect();
+        }
         let reader = Reader::open(&self.site.state_file()).expect("opening the state");
         let rows = reader.map_or_else(Vec::new, |reader| reader.status().expect("reading the state"));
         rows.into_iter().map(|row| row.state).collect()
     }
 
+    /// Fails the test where it ended by itself.
     #[track_caller]
-    fn assert_runs(&self) {
+    pub fn assert_runs(&self) {
         let ended = self.child.lock().expect("no look at it panics").try_wait();
         let ended = ended.expect("asking for our own child");
         assert!(ended.is_none(), "dirherald ended, {ended:?}: {}", self.site.log());
@@ -291,8 +346,17 @@ impl Daemon {
         self.signal("TERM");
         let mut child = self.child.into_inner().expect("no look at it panics");
         let ended = timeout(STOPS_WITHIN, child.wait()).await;
-        let status = ended.expect("dirherald stops in time").expect("waiting for our own child");
+        let ended = ended.unwrap_or_else(|_| panic!("dirherald does not stop in time: {}", self.site.log()));
+        let status = ended.expect("waiting for our own child");
         assert!(status.success(), "{status}: {}", self.site.log());
+    }
+
+    /// Waits until it has given up by itself, with this exit code.
+    pub async fn wait_failed(self, code: i32) {
+        let mut child = self.child.into_inner().expect("no look at it panics");
+        let ended = timeout(wait::PATIENCE, child.wait()).await;
+        let status = ended.expect("dirherald gives up in time").expect("waiting for our own child");
+        assert_eq!(status.code(), Some(code), "{}", self.site.log());
     }
 
     /// Ends it at once (SIGKILL), as a power failure would.

@@ -37,6 +37,27 @@ pub enum Change<'a> {
     Replace(&'a str, &'a [&'a str]),
 }
 
+/// A change as a whole, to be asked for again where the answer was lost.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Request {
+    Add { dn: String, attributes: Vec<(String, Vec<String>)> },
+    Replace { dn: String, attribute: String, values: Vec<String> },
+    AddValue { dn: String, attribute: String, value: String },
+    DeleteValue { dn: String, attribute: String, value: String },
+    Delete { dn: String },
+    Rename { dn: String, new_rdn: String },
+    Move { dn: String, new_parent: String },
+}
+
+impl Request {
+    /// A new entry.
+    pub fn add(dn: &str, attributes: &[(&str, &[&str])]) -> Self {
+        let owned = |values: &[&str]| values.iter().map(|&value| value.to_owned()).collect();
+        let attributes = attributes.iter().map(|&(name, values)| (name.to_owned(), owned(values))).collect();
+        Self::Add { dn: dn.to_owned(), attributes }
+    }
+}
+
 impl Ldap {
     /// As `cn=admin`, whom nothing binds.
     pub async fn admin(slapd: &Slapd) -> Self {
@@ -55,22 +76,36 @@ impl Ldap {
 
     /// Over `ldap://` only: in the clear, on loopback.
     pub async fn bind(url: &str, base: &str, dn: &str, password: &str) -> Self {
+        Self::try_bind(url, base, dn, password).await.expect("binding to the test's slapd")
+    }
+
+    /// [`bind`](Self::bind) to a server that may be away.
+    pub async fn try_bind(url: &str, base: &str, dn: &str, password: &str) -> io::Result<Self> {
         let address = url.strip_prefix("ldap://").expect("a URL in the clear");
-        let stream = TcpStream::connect(address).await.expect("connecting to the test's slapd");
+        let stream = TcpStream::connect(address).await?;
         let connection = Connection { stream, buffer: Vec::new(), last_id: 0 };
         let ldap = Self { connection: Mutex::new(connection), base: base.to_owned() };
         let password = ber::tlv(0x80, password.as_bytes());
         let request = ber::tlv(0x60, &[ber::integer(3), ber::octets(dn), password].concat());
-        ldap.ask(request).await.expect_success(&format!("binding as {dn}"));
-        ldap
+        match ldap.try_ask(request).await? {
+            Answer { code: 0, .. } => Ok(ldap),
+            refused => Err(io::Error::other(format!("binding as {dn}: {refused:?}"))),
+        }
+    }
+
+    /// Makes a change of a server that may go away meanwhile; gives the result code.
+    pub async fn request(&self, request: &Request) -> io::Result<u32> {
+        Ok(self.try_ask(self.operation(request)).await?.code)
     }
 
     /// Adds an entry.
     pub async fn add(&self, dn: &str, attributes: &[(&str, &[&str])]) {
-        let attributes: Vec<_> =
-            attributes.iter().map(|(name, values)| self.attribute(name, values)).collect();
-        let request = [ber::octets(self.dn(dn)), ber::sequence(&attributes)].concat();
-        self.ask(ber::tlv(0x68, &request)).await.expect_success(&format!("adding {dn}"));
+        self.carry_out(&Request::add(dn, attributes)).await;
+    }
+
+    /// Makes a change, which must succeed.
+    pub async fn carry_out(&self, request: &Request) {
+        self.ask(self.operation(request)).await.expect_success(&format!("{request:?}"));
     }
 
     /// Adds a person of the sample company: with an address, without a manager.
@@ -113,9 +148,12 @@ impl Ldap {
 
     /// The result code of a modification (RFC 4511, appendix A).
     pub async fn try_modify(&self, dn: &str, changes: &[Change<'_>]) -> u32 {
-        let changes: Vec<_> = changes.iter().map(|change| self.modification(change)).collect();
-        let request = [ber::octets(self.dn(dn)), ber::sequence(&changes)].concat();
-        self.ask(ber::tlv(0x66, &request)).await.code
+        self.ask(self.modify_operation(dn, changes)).await.code
+    }
+
+    /// The result code of an operation written by hand, for values that are no text.
+    pub async fn try_request(&self, operation: Vec<u8>) -> u32 {
+        self.ask(operation).await.code
     }
 
     /// Gives an attribute these values and no others.
@@ -145,37 +183,38 @@ impl Ldap {
 
     /// Deletes an entry.
     pub async fn delete(&self, dn: &str) {
-        let request = ber::tlv(0x4a, self.dn(dn).as_bytes());
-        self.ask(request).await.expect_success(&format!("deleting {dn}"));
+        self.carry_out(&Request::Delete { dn: dn.to_owned() }).await;
     }
 
     /// Gives an entry another first part, in the same place; the old value goes.
     pub async fn rename(&self, dn: &str, new_rdn: &str) {
-        let request = [ber::octets(self.dn(dn)), ber::octets(new_rdn), ber::boolean(true)].concat();
-        self.ask(ber::tlv(0x6c, &request)).await.expect_success(&format!("renaming {dn}"));
+        self.carry_out(&Request::Rename { dn: dn.to_owned(), new_rdn: new_rdn.to_owned() }).await;
     }
 
     /// Moves an entry below another, under the same first part.
     pub async fn move_below(&self, dn: &str, new_parent: &str) {
-        let parent = ber::tlv(0x80, self.dn(new_parent).as_bytes());
-        let rdn = ber::octets(first_part(dn));
-        let request = [ber::octets(self.dn(dn)), rdn, ber::boolean(true), parent].concat();
-        self.ask(ber::tlv(0x6c, &request)).await.expect_success(&format!("moving {dn}"));
+        self.carry_out(&Request::Move { dn: dn.to_owned(), new_parent: new_parent.to_owned() }).await;
     }
 
     /// The values of one attribute, in the server's order. `None`: there is no such entry.
     pub async fn values(&self, dn: &str, attribute: &str) -> Option<Vec<String>> {
-        let answer = self.search(&self.dn(dn), BASE_OBJECT, attribute).await;
-        if answer.code == NO_SUCH_OBJECT {
-            return None;
+        self.try_values(dn, attribute).await.expect("the test's slapd stays connected")
+    }
+
+    /// [`values`](Self::values) of a server that may go away meanwhile.
+    pub async fn try_values(&self, dn: &str, attribute: &str) -> io::Result<Option<Vec<String>>> {
+        let answer = self.search(&self.dn(dn), BASE_OBJECT, attribute).await?;
+        match (answer.code, answer.entries.first()) {
+            (NO_SUCH_OBJECT, _) => Ok(None),
+            (0, Some(entry)) => Ok(Some(values(entry))),
+            _ => Err(io::Error::other(format!("reading {dn}: {answer:?}"))),
         }
-        answer.expect_success(&format!("reading {dn}"));
-        Some(values(answer.entries.first().expect("a search of one entry that is there")))
     }
 
     /// How many entries a search of the whole tree gives, and with which result code.
     pub async fn count(&self) -> (usize, u32) {
         let answer = self.search(&self.base, WHOLE_SUBTREE, "1.1").await;
+        let answer = answer.expect("the test's slapd stays connected");
         (answer.entries.len(), answer.code)
     }
 
@@ -187,6 +226,44 @@ impl Ldap {
 
     fn dn(&self, short: &str) -> String {
         complete(short, &self.base)
+    }
+
+    /// Sections 4.6 to 4.9.
+    fn operation(&self, request: &Request) -> Vec<u8> {
+        match request {
+            Request::Add { dn, attributes } => {
+                let attribute = |(name, values): &(String, Vec<String>)| {
+                    self.attribute(name, &values.iter().map(String::as_str).collect::<Vec<_>>())
+                };
+                let attributes: Vec<_> = attributes.iter().map(attribute).collect();
+                ber::tlv(0x68, &[ber::octets(self.dn(dn)), ber::sequence(&attributes)].concat())
+            }
+            Request::Replace { dn, attribute, values } => {
+                let values: Vec<_> = values.iter().map(String::as_str).collect();
+                self.modify_operation(dn, &[Change::Replace(attribute, &values)])
+            }
+            Request::AddValue { dn, attribute, value } => {
+                self.modify_operation(dn, &[Change::Add(attribute, &[value])])
+            }
+            Request::DeleteValue { dn, attribute, value } => {
+                self.modify_operation(dn, &[Change::Delete(attribute, &[value])])
+            }
+            Request::Delete { dn } => ber::tlv(0x4a, self.dn(dn).as_bytes()),
+            Request::Rename { dn, new_rdn } => {
+                let parts = [ber::octets(self.dn(dn)), ber::octets(new_rdn), ber::boolean(true)];
+                ber::tlv(0x6c, &parts.concat())
+            }
+            Request::Move { dn, new_parent } => {
+                let parent = ber::tlv(0x80, self.dn(new_parent).as_bytes());
+                let rdn = ber::octets(first_part(dn));
+                ber::tlv(0x6c, &[ber::octets(self.dn(dn)), rdn, ber::boolean(true), parent].concat())
+            }
+        }
+    }
+
+    fn modify_operation(&self, dn: &str, changes: &[Change<'_>]) -> Vec<u8> {
+        let changes: Vec<_> = changes.iter().map(|change| self.modification(change)).collect();
+        ber::tlv(0x66, &[ber::octets(self.dn(dn)), ber::sequence(&changes)].concat())
     }
 
     /// PartialAttribute (RFC 4511, section 4.1.7).
@@ -209,7 +286,7 @@ impl Ldap {
     }
 
     /// Section 4.5.1, for every entry in the scope.
-    async fn search(&self, base: &str, scope: i64, attribute: &str) -> Answer {
+    async fn search(&self, base: &str, scope: i64, attribute: &str) -> io::Result<Answer> {
         let no_limit = ber::integer(0);
         let request = [
             ber::octets(base),
@@ -221,13 +298,16 @@ impl Ldap {
             ber::tlv(0x87, b"objectClass"),
             ber::sequence(&[ber::octets(attribute)]),
         ];
-        self.ask(ber::tlv(0x63, &request.concat())).await
+        self.try_ask(ber::tlv(0x63, &request.concat())).await
     }
 
     async fn ask(&self, operation: Vec<u8>) -> Answer {
+        self.try_ask(operation).await.expect("the test's slapd stays connected")
+    }
+
+    async fn try_ask(&self, operation: Vec<u8>) -> io::Result<Answer> {
         let mut connection = self.connection.lock().await;
-        let answer = timeout(wait::PATIENCE, connection.ask(operation)).await.expect("an answer in time");
-        answer.expect("the test's slapd stays connected")
+        timeout(wait::PATIENCE, connection.ask(operation)).await.expect("an answer in time")
     }
 }
 

@@ -12,7 +12,7 @@
 use std::{
     fs,
     io::{BufRead, BufReader, Write},
-    net::{TcpListener, TcpStream},
+    net::TcpStream,
     os::unix::{
         fs::{PermissionsExt, chown},
         process::CommandExt,
@@ -24,16 +24,30 @@ use std::{
 
 use tempfile::TempDir;
 
-use super::{certificates, wait};
+use super::{
+    certificates,
+    slapd::{next_port, process_state, signal, signal_group, spawn},
+    wait,
+};
 
 const PROGRAMS: &str = "/usr/lib/postfix/sbin";
 
-/// A running server.
+/// A server that runs, or one that was stopped and keeps its queue.
 #[derive(Debug)]
 pub struct Postfix {
     dir: TempDir,
     ports: [u16; 3],
-    master: Child,
+    master: Option<Child>,
+}
+
+/// Whom it takes mail for, and how patient it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Manner {
+    /// [`PEOPLE`], each with a maildir; everything as it comes out of the box.
+    Few,
+    /// Whoever it is, in one maildir; what did not go is tried again within seconds, and no id of a
+    /// queue file comes twice.
+    Everybody,
 }
 
 /// Where it lets mail in. All three take the login [`Postfix::USER`].
@@ -48,7 +62,7 @@ pub enum Door {
 }
 
 /// Who has a maildir.
-const PEOPLE: [&str; 5] = ["mei", "ravi", "sofia", "archive", "björn"];
+const PEOPLE: [&str; 7] = ["mei", "ravi", "sofia", "archive", "björn", "no-reply", "bounces"];
 
 impl Postfix {
     /// Of the addresses that it takes mail for.
@@ -60,22 +74,97 @@ impl Postfix {
     /// Of [`Self::USER`].
     pub const PASSWORD: &str = "correct horse battery";
 
-    /// In bytes, for one message.
+    /// In bytes, for one message, unless it takes mail for everybody.
     pub const SIZE_LIMIT: usize = 20_000;
 
-    /// Takes mail for `mei`, `ravi`, `sofia`, `archive` and `björn`, has `greylisted` wait, and knows nobody else.
+    /// Takes mail for `mei`, `ravi`, `sofia`, `archive`, `björn`, `no-reply` and `bounces`, has `greylisted` wait,
+    /// sends what comes for `list` on to `sofia` and `no-reply`, takes what comes for `gone` and sends it back
+    /// afterwards, and knows nobody else.
     pub fn start() -> Self {
         Self::certified_as(&["localhost", "127.0.0.1"])
     }
 
-    /// The same, with a certificate for other names.
+    /// The same as [`Self::start`], with a certificate for other names.
     pub fn certified_as(names: &[&str]) -> Self {
+        Self::start_as(names, Manner::Few)
+    }
+
+    /// Takes mail for every address of every domain, of any size, into one maildir: whoever is written to by mistake
+    /// is found there, see [`Self::all_mails`]. A line that ends in LF alone is refused.
+    pub fn for_everybody() -> Self {
+        Self::start_as(&["localhost", "127.0.0.1"], Manner::Everybody)
+    }
+
+    fn start_as(names: &[&str], manner: Manner) -> Self {
         assert!(Path::new(PROGRAMS).join("master").exists(), "{}", MISSING);
         assert_eq!(user_of_this_process(), "0", "Postfix drops privileges: these tests run as root");
         let dir = tempfile::Builder::new().prefix("dirherald-postfix-").tempdir().expect("a directory");
-        prepare(dir.path(), names);
-        let (ports, master) = wait::until("free ports for Postfix", || try_start(dir.path()));
-        Self { dir, ports, master }
+        prepare(dir.path(), names, manner);
+        let (ports, master) = wait::until("free ports for Postfix", || {
+            let [(first, second), (third, _)] = [(); 2].map(|()| next_port()).map(|port| (port, port + 1));
+            let ports = [first, second, third];
+            fs::write(dir.path().join("etc/master.cf"), master_cf(ports)).expect("writing master.cf");
+            Some((ports, try_start(dir.path(), first)?))
+        });
+        Self { dir, ports, master: Some(master) }
+    }
+
+    fn pid(&self) -> u32 {
+        self.master.as_ref().expect("Postfix runs").id()
+    }
+
+    /// Ends it as an administrator would.
+    pub fn stop(&mut self) {
+        signal("TERM", self.pid());
+        self.wait_for_end();
+    }
+
+    /// Ends all its programs at once (SIGKILL).
+    pub fn kill(&mut self) {
+        signal_group("KILL", self.pid());
+        self.wait_for_end();
+    }
+
+    fn wait_for_end(&mut self) {
+        let mut master = self.master.take().expect("Postfix runs");
+        wait::until("Postfix ends", || master.try_wait().expect("asking for our own child"));
+    }
+
+    /// Starts one that was stopped or killed, at the same ports, with the queue it had.
+    pub fn start_again(&mut self) {
+        assert!(self.master.is_none(), "Postfix runs already");
+        let port = self.ports[0];
+        self.master =
+            Some(wait::until("Postfix starts on its old ports", || try_start(self.dir.path(), port)));
+    }
+
+    /// Stops all its programs without ending them (SIGSTOP).
+    pub fn freeze(&self) {
+        signal_group("STOP", self.pid());
+        wait::until("Postfix is stopped", || (process_state(self.pid()) == Some('T')).then_some(()));
+    }
+
+    /// Lets a frozen one run on.
+    pub fn thaw(&self) {
+        signal_group("CONT", self.pid());
+    }
+
+    /// Tries at once whatever waits.
+    pub fn flush(&self) {
+        let mut command = Command::new("/usr/sbin/postqueue");
+        let status = command.arg("-c").arg(self.dir.path().join("etc")).arg("-f").status();
+        assert!(status.expect("starting postqueue").success(), "flushing the queue: {}", self.log());
+    }
+
+    /// How many messages it has taken and not delivered.
+    pub fn queued(&self) -> usize {
+        let queues = ["incoming", "active", "deferred"];
+        queues.iter().map(|queue| files_below(&self.dir.path().join("spool").join(queue)).len()).sum()
+    }
+
+    /// The files of the maildir for everybody, in any order.
+    pub fn all_mails(&self) -> Vec<PathBuf> {
+        files_below(&self.dir.path().join("maildirs/everybody/new"))
     }
 
     /// On 127.0.0.1.
@@ -101,11 +190,14 @@ impl Postfix {
         })
     }
 
+    /// Where the mails of one person lie, a file for each. It comes to be with the first.
+    pub fn maildir(&self, person: &str) -> PathBuf {
+        self.dir.path().join("maildirs").join(person).join("new")
+    }
+
     /// What one person has now, in any order.
     pub fn mails(&self, person: &str) -> Vec<String> {
-        let Ok(files) = fs::read_dir(self.dir.path().join("maildirs").join(person).join("new")) else {
-            return Vec::new();
-        };
+        let Ok(files) = fs::read_dir(self.maildir(person)) else { return Vec::new() };
         let read = |file: std::io::Result<fs::DirEntry>| {
             let bytes = fs::read(file.expect("a file of the maildir").path()).expect("a mail");
             String::from_utf8_lossy(&bytes).into_owned()
@@ -126,22 +218,24 @@ impl Postfix {
 
 impl Drop for Postfix {
     fn drop(&mut self) {
+        let Some(mut master) = self.master.take() else { return };
         // Its programs are not ours to wait for; they are done when they let go of the queue.
-        super::slapd::signal("TERM", self.master.id());
+        signal("TERM", master.id());
+        signal_group("CONT", master.id());
         for _ in 0..500 {
-            if matches!(self.master.try_wait(), Ok(Some(_)) | Err(_)) {
+            if matches!(master.try_wait(), Ok(Some(_)) | Err(_)) {
                 return;
             }
             wait::pause();
         }
-        let _ = self.master.kill();
-        let _ = self.master.wait();
+        let _ = master.kill();
+        let _ = master.wait();
     }
 }
 
 const MISSING: &str = "Postfix is not installed: scripts/install-debian.sh --mail";
 
-fn prepare(dir: &Path, names: &[&str]) {
+fn prepare(dir: &Path, names: &[&str], manner: Manner) {
     fs::set_permissions(dir, fs::Permissions::from_mode(0o755)).expect("opening the directory to its users");
     certificates::write(&dir.join("tls"), names);
     let postfix = id("/etc/passwd", "postfix");
@@ -168,8 +262,13 @@ fn prepare(dir: &Path, names: &[&str]) {
     let mailboxes = PEOPLE.map(|person| format!("{person}@{domain} {person}/\n"));
     fs::write(dir.join("etc/mailboxes"), mailboxes.concat() + &format!("greylisted@{domain} greylisted/\n"))
         .expect("writing the mailboxes");
+    fs::write(dir.join("etc/everything"), "/./ everybody/\n").expect("writing the mailboxes");
+    fs::write(dir.join("etc/main.cf"), main_cf(dir, manner)).expect("writing main.cf");
     let access = format!("greylisted@{domain} 450 4.2.0 greylisted, come back later\n");
     fs::write(dir.join("etc/access"), access).expect("writing the access rules");
+    let aliases =
+        format!("list@{domain} sofia@{domain}, no-reply@{domain}\ngone@{domain} gone@elsewhere.example\n");
+    fs::write(dir.join("etc/aliases"), aliases).expect("writing the aliases");
     write_login(dir);
 }
 
@@ -204,31 +303,29 @@ fn write_login(dir: &Path) {
 }
 
 /// `None`: a port was taken.
-fn try_start(dir: &Path) -> Option<([u16; 3], Child)> {
-    let ports = free_ports();
-    fs::write(dir.join("etc/main.cf"), main_cf(dir)).expect("writing main.cf");
-    fs::write(dir.join("etc/master.cf"), master_cf(ports)).expect("writing master.cf");
+fn try_start(dir: &Path, port: u16) -> Option<Child> {
     let log = fs::File::create(dir.join("output")).expect("a file for its output");
-    let mut master = Command::new("setpriv")
+    let begins = fs::read_to_string(dir.join("log")).unwrap_or_default().len();
+    let mut command = Command::new("setpriv");
+    command
         .args(["--pdeathsig", "KILL", "--", &format!("{PROGRAMS}/master"), "-d", "-c"])
         .arg(dir.join("etc"))
         .stdin(Stdio::null())
         .stdout(log.try_clone().expect("the same file"))
         .stderr(log)
         // On SIGTERM it ends all of its group.
-        .process_group(0)
-        .spawn()
-        .expect("starting Postfix by setpriv");
+        .process_group(0);
+    let mut master = spawn(command);
     let ended = wait::until("Postfix greets, or ends", || {
         if master.try_wait().expect("asking for our own child").is_some() {
             return Some(true);
         }
-        greets(ports[0]).then_some(false)
+        greets(port).then_some(false)
     });
-    let log = || fs::read_to_string(dir.join("log")).unwrap_or_default();
+    let log = || fs::read_to_string(dir.join("log")).unwrap_or_default().split_off(begins);
     let output = || fs::read_to_string(dir.join("output")).unwrap_or_default();
     if !ended {
-        return Some((ports, master));
+        return Some(master);
     }
     assert!(log().contains("Address already in use"), "Postfix ended: {}{}", log(), output());
     None
@@ -241,15 +338,30 @@ fn greets(port: u16) -> bool {
     BufReader::new(stream).read_line(&mut line).is_ok() && line.starts_with("220 ")
 }
 
-fn free_ports() -> [u16; 3] {
-    let listeners = [(); 3].map(|()| TcpListener::bind(("127.0.0.1", 0)).expect("a free port"));
-    listeners.map(|listener| listener.local_addr().expect("it is bound").port())
+/// In all its directories. What goes meanwhile is left out.
+fn files_below(dir: &Path) -> Vec<PathBuf> {
+    let Ok(found) = fs::read_dir(dir) else { return Vec::new() };
+    let paths = found.flatten().map(|entry| entry.path());
+    paths.flat_map(|path| if path.is_dir() { files_below(&path) } else { vec![path] }).collect()
 }
 
-fn main_cf(dir: &Path) -> String {
+fn main_cf(dir: &Path, manner: Manner) -> String {
+    let more = match manner {
+        Manner::Few => "",
+        Manner::Everybody => {
+            "enable_long_queue_ids = yes\nqueue_run_delay = 2s\nminimal_backoff_time = 1s\n\
+             maximal_backoff_time = 4s\ntransport_retry_time = 1s\nservice_throttle_time = 1s\n\
+             default_process_limit = 30\nanvil_rate_time_unit = 1h\n"
+        }
+    };
     let postfix = id("/etc/passwd", "postfix");
     let dir = dir.to_str().expect("a temporary path in UTF-8");
-    let (domain, size) = (Postfix::DOMAIN, Postfix::SIZE_LIMIT);
+    let domain = Postfix::DOMAIN;
+    let everything = || format!("regexp:{dir}/etc/everything");
+    let (domains, mailboxes, size) = match manner {
+        Manner::Few => (domain.to_owned(), format!("texthash:{dir}/etc/mailboxes"), Postfix::SIZE_LIMIT),
+        Manner::Everybody => (everything(), everything(), 50_000_000),
+    };
     format!(
         "compatibility_level = 3.6\n\
          queue_directory = {dir}/spool\n\
@@ -266,8 +378,9 @@ fn main_cf(dir: &Path) -> String {
          relay_transport = error:nothing leaves this machine\n\
          alias_maps =\n\
          local_recipient_maps =\n\
-         virtual_mailbox_domains = {domain}\n\
-         virtual_mailbox_maps = texthash:{dir}/etc/mailboxes\n\
+         virtual_mailbox_domains = {domains}\n\
+         virtual_mailbox_maps = {mailboxes}\n\
+         virtual_alias_maps = texthash:{dir}/etc/aliases\n\
          virtual_mailbox_base = {dir}/maildirs\n\
          virtual_minimum_uid = 1\n\
          virtual_uid_maps = static:{postfix}\n\
@@ -286,7 +399,15 @@ fn main_cf(dir: &Path) -> String {
          smtpd_tls_loglevel = 1\n\
          smtputf8_enable = yes\n\
          strict_smtputf8 = yes\n\
-         smtpd_error_sleep_time = 0\n"
+         smtpd_error_sleep_time = 0\n\
+         smtpd_forbid_bare_newline = reject\n\
+         smtpd_forbid_bare_newline_exclusions =\n\
+         allow_min_user = yes\n\
+         allow_percent_hack = no\n\
+         swap_bangpath = no\n\
+         allow_untrusted_routing = yes\n\
+         in_flow_delay = 0\n\
+         {more}"
     )
 }
 

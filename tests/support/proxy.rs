@@ -1,26 +1,43 @@
-//! Stands between a client and a server and breaks connections where a test wants it.
+//! Stands between a client and a server: breaks, stops and swallows where a test wants it, and keeps what passed.
 
 use std::{
     net::SocketAddr,
     sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
 };
 
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::{TcpListener, TcpStream},
-    sync::broadcast,
+    sync::{broadcast, watch},
     task::{JoinHandle, JoinSet},
 };
+
+use super::recording::{Recording, Side};
 
 /// Passes bytes on, until so many came from the server on one connection. Everything ends when it is dropped.
 pub struct Proxy {
     address: SocketAddr,
-    cut_after: Arc<AtomicUsize>,
-    break_all: broadcast::Sender<()>,
+    shared: Arc<Shared>,
     serving: JoinHandle<()>,
+}
+
+/// The bytes of both sides in the pieces and the order in which they came.
+type Passed = Vec<(Side, Vec<u8>)>;
+
+struct Shared {
+    cut_after: AtomicUsize,
+    swallow_after: AtomicUsize,
+    /// Whether connections are taken and never answered, and how many were.
+    stalls: AtomicBool,
+    stalled: AtomicUsize,
+    break_all: broadcast::Sender<()>,
+    /// Connections with a lower number than this are dead paths.
+    swallow_below: watch::Sender<usize>,
+    /// One list for each connection.
+    passed: Mutex<Vec<Passed>>,
 }
 
 impl Proxy {
@@ -28,10 +45,27 @@ impl Proxy {
     pub async fn start(server: SocketAddr) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("a listener has an address");
-        let cut_after = Arc::new(AtomicUsize::new(usize::MAX));
-        let break_all = broadcast::channel(1).0;
-        let serving = tokio::spawn(serve(listener, server, Arc::clone(&cut_after), break_all.clone()));
-        Self { address, cut_after, break_all, serving }
+        let shared = Arc::new(Shared {
+            cut_after: AtomicUsize::new(usize::MAX),
+            swallow_after: AtomicUsize::new(usize::MAX),
+            stalls: AtomicBool::new(false),
+            stalled: AtomicUsize::new(0),
+            break_all: broadcast::channel(1).0,
+            swallow_below: watch::channel(0).0,
+            passed: Mutex::default(),
+        });
+        let serving = tokio::spawn(serve(listener, server, Arc::clone(&shared)));
+        Self { address, shared, serving }
+    }
+
+    /// Whether connections from now on are taken and never answered.
+    pub fn stall(&self, is_on: bool) {
+        self.shared.stalls.store(is_on, Ordering::Relaxed);
+    }
+
+    /// How many connections were never answered.
+    pub fn stalled(&self) -> usize {
+        self.shared.stalled.load(Ordering::Relaxed)
     }
 
     /// `ldap://127.0.0.1:PORT`.
@@ -41,13 +75,53 @@ impl Proxy {
 
     /// Each connection from now on breaks when the server has sent so many bytes on it.
     pub fn cut_after(&self, bytes: usize) {
-        self.cut_after.store(bytes, Ordering::Relaxed);
+        self.shared.cut_after.store(bytes, Ordering::Relaxed);
+    }
+
+    /// On each connection from now on nothing passes any more from the server when it has sent so many bytes.
+    pub fn swallow_after(&self, bytes: usize) {
+        self.shared.swallow_after.store(bytes, Ordering::Relaxed);
     }
 
     /// Breaks the connections there are. New ones are taken.
     pub fn break_all(&self) {
         // Nobody hears it where there is no connection.
-        let _ = self.break_all.send(());
+        let _ = self.shared.break_all.send(());
+    }
+
+    /// The connections there are stay open, and nothing passes on them any more, in either direction: a cable
+    /// was pulled, or a firewall has forgotten them. New ones pass.
+    pub fn swallow(&self) {
+        let connections = self.connections();
+        self.shared.swallow_below.send_replace(connections);
+    }
+
+    /// The same for all connections there will be, until [`restore`](Self::restore).
+    pub fn swallow_all(&self) {
+        self.shared.swallow_below.send_replace(usize::MAX);
+    }
+
+    /// New connections pass again.
+    pub fn restore(&self) {
+        self.swallow();
+    }
+
+    /// How many connections there have been.
+    pub fn connections(&self) -> usize {
+        self.shared.passed.lock().expect("no thread panics with it").len()
+    }
+
+    /// What passed on one connection, counted from zero.
+    pub fn recorded(&self, connection: usize, title: &str) -> Recording {
+        let passed = self.shared.passed.lock().expect("no thread panics with it");
+        Recording::of(title, passed.get(connection).cloned().unwrap_or_default())
+    }
+
+    /// All bytes of one side of a connection.
+    pub fn bytes(&self, connection: usize, side: Side) -> Vec<u8> {
+        let passed = self.shared.passed.lock().expect("no thread panics with it");
+        let pieces = passed.get(connection).into_iter().flatten();
+        pieces.filter(|(from, _)| *from == side).flat_map(|(_, bytes)| bytes.clone()).collect()
     }
 }
 
@@ -57,40 +131,90 @@ impl Drop for Proxy {
     }
 }
 
-async fn serve(
-    listener: TcpListener,
-    server: SocketAddr,
-    cut_after: Arc<AtomicUsize>,
-    break_all: broadcast::Sender<()>,
-) {
+async fn serve(listener: TcpListener, server: SocketAddr, shared: Arc<Shared>) {
     // Connections live in this set, so that the end of the proxy breaks them.
     let mut connections = JoinSet::new();
     loop {
         let Ok((client, _)) = listener.accept().await else { return };
-        let limit = cut_after.load(Ordering::Relaxed);
-        let mut broken = break_all.subscribe();
+        let number = {
+            let mut passed = shared.passed.lock().expect("no thread panics with it");
+            passed.push(Vec::new());
+            passed.len() - 1
+        };
+        let limit = Limit {
+            cut: shared.cut_after.load(Ordering::Relaxed),
+            swallow: shared.swallow_after.load(Ordering::Relaxed),
+        };
+        let mut broken = shared.break_all.subscribe();
+        let shared = Arc::clone(&shared);
+        let stalls = shared.stalls.load(Ordering::Relaxed);
+        if stalls {
+            shared.stalled.fetch_add(1, Ordering::Relaxed);
+        }
         connections.spawn(async move {
+            if stalls {
+                // Open until then.
+                let _ = broken.recv().await;
+                return drop(client);
+            }
             let Ok(server) = TcpStream::connect(server).await else { return };
             tokio::select! {
-                () = pass(client, server, limit) => (),
+                () = pass(client, server, limit, number, &shared) => (),
                 _ = broken.recv() => (),
             }
         });
     }
 }
 
+/// Bytes of one side that pass.
+#[derive(Clone, Copy)]
+struct Limit {
+    cut: usize,
+    swallow: usize,
+}
+
+const NO_LIMIT: Limit = Limit { cut: usize::MAX, swallow: usize::MAX };
+
 /// Ends with either side, and both with it.
-async fn pass(client: TcpStream, server: TcpStream, limit: usize) {
-    let (mut from_client, mut to_client) = client.into_split();
-    let (from_server, mut to_server) = server.into_split();
-    let asked = async move { tokio::io::copy(&mut from_client, &mut to_server).await.map(drop) };
-    let answered = async move {
-        let mut from_server = from_server.take(u64::try_from(limit).unwrap_or(u64::MAX));
-        tokio::io::copy(&mut from_server, &mut to_client).await?;
-        to_client.shutdown().await
-    };
+async fn pass(client: TcpStream, server: TcpStream, limit: Limit, number: usize, shared: &Shared) {
+    let (from_client, to_client) = client.into_split();
+    let (from_server, to_server) = server.into_split();
     tokio::select! {
-        _ = asked => (),
-        _ = answered => (),
+        () = one_way(from_client, to_server, NO_LIMIT, Side::Client, number, shared) => (),
+        () = one_way(from_server, to_client, limit, Side::Server, number, shared) => (),
     }
+}
+
+async fn one_way(
+    mut from: impl AsyncRead + Unpin,
+    mut to: impl AsyncWrite + Unpin,
+    limit: Limit,
+    side: Side,
+    number: usize,
+    shared: &Shared,
+) {
+    let mut swallow_below = shared.swallow_below.subscribe();
+    let mut left = limit.cut.min(limit.swallow);
+    let mut buffer = vec![0; 16 << 10];
+    while left > 0 {
+        let Ok(read @ 1..) = from.read(&mut buffer).await else { break };
+        if *swallow_below.borrow_and_update() > number {
+            continue;
+        }
+        let some = &buffer[..read.min(left)];
+        left -= some.len();
+        shared.passed.lock().expect("no thread panics with it")[number].push((side, some.to_vec()));
+        if to.write_all(some).await.is_err() {
+            break;
+        }
+    }
+    if left == 0 && limit.swallow <= limit.cut {
+        let _ = tokio::io::copy(&mut from, &mut tokio::io::sink()).await;
+        std::future::pending::<()>().await;
+    }
+    if *swallow_below.borrow_and_update() > number {
+        // Not even the end passes.
+        std::future::pending::<()>().await;
+    }
+    let _ = to.shutdown().await;
 }

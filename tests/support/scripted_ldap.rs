@@ -1,16 +1,35 @@
-//! An LDAP server that plays a written exchange, right or wrong, byte by byte.
+//! An LDAP server that plays an exchange, right or wrong, byte by byte: for what no real server here does.
+//!
+//! A script is written step by step, each step for one message:
 //!
 //! ```ignore
 //! let server = ScriptedLdap::start([
-//!     vec![Step::expect(Operation::Bind), Step::answer(ber::bind_response(0, "")), Step::Close],
+//!     [exchange::bind(), exchange::search("dc=x", [ber::entry("dc=x", &[("dc", &["x"])])])].concat(),
 //!     vec![Step::expect(Operation::Bind), Step::answer(ber::bind_response(49, "no")), Step::Hold],
 //! ])
 //! .await;
 //! ```
+//!
+//! [`exchange`] has the common pieces (bind, who am I, search, paged results, controls), [`ber`] writes every
+//! message and control, also wrong ones; a message written elsewhere goes into [`Step::Send`].
+//!
+//! Or it is recorded: `make record` follows real servers through a proxy and keeps what passed in
+//! `fixtures/recorded`, one connection in a file, in the form that [`recording`](super::recording) describes. A
+//! recording of another server is made the same way, with [`Proxy::recorded`](super::proxy::Proxy::recorded), or
+//! typed in. [`exchange::recorded`] makes a script of it. The client's requests must come in the recorded order,
+//! by operation; what they say is not compared. Answers carry the message ids that this client chose.
+//!
+//! [`faults`] damages a script of either kind: cuts after so many bytes, delays, corrupts, repeats and reorders
+//! messages.
+
+pub mod exchange;
+pub mod faults;
 
 use std::{
+    collections::BTreeMap,
     net::SocketAddr,
     sync::{Arc, Mutex},
+    time::Duration,
 };
 
 use tokio::{
@@ -33,16 +52,31 @@ pub enum Step {
     Expect(Operation),
     /// As above, and the encoded operation must contain these bytes: a DN, a filter's value, a control's OID.
     ExpectWith(Operation, Vec<u8>),
+    /// As [`Step::Expect`], and from now on [`Step::AnswerTo`] this number is for that message.
+    ExpectAs(Operation, i64),
     /// An encoded operation (see [`ber`]), sent in an LDAPMessage under the id of the last request.
     Answer(Vec<u8>),
     /// The same with controls, each made by [`ber::control`].
     AnswerWithControls(Vec<u8>, Vec<Vec<u8>>),
+    /// An operation with its controls, encoded, under the id of the request that was expected as this number;
+    /// of a request that never came, under the number itself.
+    AnswerTo(i64, Vec<u8>),
     /// These bytes as they are.
     Send(Vec<u8>),
+    /// These bytes one by one, with a pause after each, until the client closes.
+    Trickle(Vec<u8>, Duration),
+    /// These bytes again and again, so many times, as fast as the client takes them or until it closes.
+    Flood(Vec<u8>, usize),
+    /// Sends nothing for so long.
+    Delay(Duration),
+    /// Closes the connection when so many more bytes were sent, in the middle of a message if need be.
+    CutAfter(usize),
     /// Waits until the test calls [`ScriptedLdap::go_on`], once for each such step.
     Wait,
     /// Reads on and answers nothing, until the client closes.
     Hold,
+    /// The same, but answers extended operations, heartbeats above all, with success.
+    HoldAlive,
     /// Closes the connection, both ways.
     Close,
 }
@@ -80,6 +114,15 @@ pub enum Operation {
     Extended = 0x77,
 }
 
+impl Operation {
+    /// `None`: no operation that this server knows.
+    pub fn of(tag: u8) -> Option<Self> {
+        [Self::Bind, Self::Unbind, Self::Search, Self::Abandon, Self::Extended]
+            .into_iter()
+            .find(|operation| *operation as u8 == tag)
+    }
+}
+
 /// One message as the client sent it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Received {
@@ -108,6 +151,7 @@ struct State {
     /// Where a client left its script, in words.
     broken: Mutex<Vec<String>>,
     finished: Mutex<usize>,
+    connections: Mutex<usize>,
 }
 
 impl ScriptedLdap {
@@ -130,6 +174,11 @@ impl ScriptedLdap {
     /// Lets one more [`Step::Wait`] pass, over all connections.
     pub fn go_on(&self) {
         self.go.send_modify(|passes| *passes += 1);
+    }
+
+    /// How many clients connected so far.
+    pub fn connections(&self) -> usize {
+        *self.state.connections.lock().expect("no thread panics with it")
     }
 
     /// What clients sent so far.
@@ -165,18 +214,25 @@ async fn serve(listener: TcpListener, scripts: Vec<Script>, state: Arc<State>, g
     let passes = Arc::new(Mutex::new(0));
     for (number, script) in scripts.into_iter().enumerate() {
         let Ok((stream, _)) = listener.accept().await else { return };
+        *state.connections.lock().expect("no thread panics with it") += 1;
+        // Each step is a packet: otherwise the second would wait for the client's acknowledgement of the first.
+        stream.set_nodelay(true).expect("an open socket");
         let player = Player {
             stream,
             buffer: Vec::new(),
             number,
             last_id: 0,
+            ids: BTreeMap::new(),
+            left: usize::MAX,
             state: Arc::clone(&state),
             go: go.clone(),
             passes: Arc::clone(&passes),
         };
         connections.spawn(player.play(script));
     }
-    while listener.accept().await.is_ok() {}
+    while listener.accept().await.is_ok() {
+        *state.connections.lock().expect("no thread panics with it") += 1;
+    }
 }
 
 struct Player {
@@ -184,18 +240,34 @@ struct Player {
     buffer: Vec<u8>,
     number: usize,
     last_id: i64,
+    /// Of expected requests, by the numbers in the script.
+    ids: BTreeMap<i64, i64>,
+    /// Bytes that may still be sent.
+    left: usize,
     state: Arc<State>,
     go: watch::Receiver<usize>,
     passes: Arc<Mutex<usize>>,
 }
 
+/// Whether there is more to play.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Flow {
+    On,
+    /// The script closes the connection here, or the client was allowed to.
+    Over,
+}
+
 impl Player {
     async fn play(mut self, script: Script) {
         for (place, step) in script.into_iter().enumerate() {
-            if let Err(complaint) = self.step(step).await {
-                let complaint = format!("connection {}, step {place}: {complaint}", self.number);
-                self.state.broken.lock().expect("no thread panics with it").push(complaint);
-                return;
+            match self.step(step).await {
+                Ok(Flow::On) => (),
+                Ok(Flow::Over) => break,
+                Err(complaint) => {
+                    let complaint = format!("connection {}, step {place}: {complaint}", self.number);
+                    self.state.broken.lock().expect("no thread panics with it").push(complaint);
+                    return;
+                }
             }
         }
         // Nothing more is to come; a client that is gone already does not mind.
@@ -203,19 +275,33 @@ impl Player {
         *self.state.finished.lock().expect("no thread panics with it") += 1;
     }
 
-    async fn step(&mut self, step: Step) -> Result<(), String> {
+    async fn step(&mut self, step: Step) -> Result<Flow, String> {
         match step {
-            Step::Expect(operation) => self.expect(operation, &[]).await,
-            Step::ExpectWith(operation, bytes) => self.expect(operation, &bytes).await,
-            Step::Answer(operation) => self.send(&ber::message(self.last_id, operation)).await,
-            Step::AnswerWithControls(operation, controls) => {
-                self.send(&ber::message_with_controls(self.last_id, operation, &controls)).await
+            Step::Expect(operation) => self.expect(operation, &[]).await?,
+            Step::ExpectWith(operation, bytes) => self.expect(operation, &bytes).await?,
+            Step::ExpectAs(operation, number) => {
+                self.expect(operation, &[]).await?;
+                self.ids.insert(number, self.last_id);
             }
-            Step::Send(bytes) => self.send(&bytes).await,
-            Step::Wait => self.wait().await,
-            Step::Hold => self.hold().await,
-            Step::Close => self.stream.shutdown().await.map_err(|error| error.to_string()),
+            Step::Answer(operation) => return self.send(&ber::message(self.last_id, operation)).await,
+            Step::AnswerWithControls(operation, controls) => {
+                return self.send(&ber::message_with_controls(self.last_id, operation, &controls)).await;
+            }
+            Step::AnswerTo(number, operation) => {
+                let id = self.ids.get(&number).copied().unwrap_or(number);
+                return self.send(&ber::message(id, operation)).await;
+            }
+            Step::Send(bytes) => return self.send(&bytes).await,
+            Step::Trickle(bytes, pause) => return Ok(self.trickle(&bytes, pause).await),
+            Step::Flood(bytes, times) => return Ok(self.flood(&bytes, times).await),
+            Step::Delay(pause) => tokio::time::sleep(pause).await,
+            Step::CutAfter(bytes) => self.left = bytes,
+            Step::Wait => self.wait().await?,
+            Step::Hold => while self.receive().await?.is_some() {},
+            Step::HoldAlive => self.hold_alive().await?,
+            Step::Close => return Ok(Flow::Over),
         }
+        Ok(Flow::On)
     }
 
     async fn expect(&mut self, operation: Operation, bytes: &[u8]) -> Result<(), String> {
@@ -241,13 +327,55 @@ impl Player {
         self.go.wait_for(|gone| *gone >= mine).await.map_err(|error| error.to_string()).map(|_| ())
     }
 
-    async fn hold(&mut self) -> Result<(), String> {
-        while self.receive().await?.is_some() {}
+    async fn hold_alive(&mut self) -> Result<(), String> {
+        while let Some(received) = self.receive().await? {
+            if received.tag == Operation::Extended as u8 {
+                self.send(&ber::message(received.id, ber::extended_response(0, "", None, None))).await?;
+            }
+        }
         Ok(())
     }
 
-    async fn send(&mut self, bytes: &[u8]) -> Result<(), String> {
-        self.stream.write_all(bytes).await.map_err(|error| format!("sending: {error}"))
+    async fn send(&mut self, bytes: &[u8]) -> Result<Flow, String> {
+        let some = &bytes[..bytes.len().min(self.left)];
+        self.left -= some.len();
+        self.stream.write_all(some).await.map_err(|error| format!("sending: {error}"))?;
+        Ok(if some.len() < bytes.len() { Flow::Over } else { Flow::On })
+    }
+
+    async fn trickle(&mut self, bytes: &[u8], pause: Duration) -> Flow {
+        for byte in bytes {
+            if self.stream.write_all(&[*byte]).await.is_err() {
+                return Flow::Over;
+            }
+            tokio::time::sleep(pause).await;
+        }
+        Flow::On
+    }
+
+    /// Reads meanwhile, as a server does that answers each request: the client is not to be held up by that.
+    async fn flood(&mut self, bytes: &[u8], times: usize) -> Flow {
+        let some = 65_536_usize.div_ceil(bytes.len()).min(times.max(1));
+        let chunk = bytes.repeat(some);
+        let (mut from_client, mut to_client) = self.stream.split();
+        let sending = async {
+            for sent in (0..times).step_by(some) {
+                let end = bytes.len() * some.min(times - sent);
+                if to_client.write_all(&chunk[..end]).await.is_err() {
+                    return Flow::Over;
+                }
+            }
+            Flow::On
+        };
+        let reading = async {
+            let mut heard = [0; 4096];
+            while matches!(from_client.read(&mut heard).await, Ok(1..)) {}
+            Flow::Over
+        };
+        tokio::select! {
+            flow = sending => flow,
+            flow = reading => flow,
+        }
     }
 
     /// The next message, recorded. `None`: the client closed.

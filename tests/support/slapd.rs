@@ -23,7 +23,7 @@ use tempfile::TempDir;
 
 use super::wait;
 
-pub use process::{process_state, signal};
+pub use process::{next_port, process_state, signal, signal_group, spawn};
 pub use setup::{COMPANY, NOBODY, Overlay, ServiceLimit, Setup};
 
 /// A server that runs, or one that was stopped and keeps its data.
@@ -160,6 +160,28 @@ impl Slapd {
         self.copy_data("saved", "db");
     }
 
+    /// All data of a server that does not run as LDIF, with what clients cannot set: ids, stamps, contextCSN.
+    pub fn export(&self) -> String {
+        let output = Command::new(&self.program)
+            .args(["-T", "cat", "-f"])
+            .arg(self.configuration())
+            .args(["-b", &self.base, "-o", "ldif_wrap=no"])
+            .output()
+            .expect("starting slapcat");
+        assert!(output.status.success(), "slapcat: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).expect("LDIF in UTF-8")
+    }
+
+    /// Replaces all data of a server that does not run by what [`export`](Self::export) gave, or by something
+    /// made from it.
+    pub fn reload(&self, ldif: &str) {
+        assert!(self.running.is_none(), "the data of a running server cannot be replaced");
+        let data = self.dir.path().join("db");
+        fs::remove_dir_all(&data).expect("removing old data");
+        fs::create_dir(&data).expect("a directory for the data");
+        self.load(|stdin| stdin.write_all(ldif.as_bytes()));
+    }
+
     /// What the server wrote to its log, for a test that failed.
     pub fn log(&self) -> String {
         fs::read_to_string(self.dir.path().join("log")).unwrap_or_default()
@@ -207,7 +229,7 @@ impl Slapd {
 
     fn started(mut self) -> Self {
         let (port, child) = wait::until("a free port for slapd", || {
-            let port = process::next_port();
+            let port = next_port();
             self.try_port(port).ok().map(|child| (port, child))
         });
         self.port = port;
@@ -236,7 +258,7 @@ impl Slapd {
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log);
-        let mut child = process::spawn(command);
+        let mut child = spawn(command);
         // slapd writes the file when all listeners are open, or ends.
         let status = wait::until("slapd opens its listeners", || match child.try_wait() {
             Ok(None) => fs::read_to_string(&pid_file).ok().filter(|text| text.ends_with('\n')).map(|_| None),

@@ -98,6 +98,8 @@ pub struct SmtpOptions {
     login: Option<(String, String)>,
     mechanisms: &'static str,
     extensions: BTreeSet<&'static str>,
+    /// Nothing is kept of a mail but these headers. `None`: all of it is.
+    headers_kept: Option<&'static [&'static str]>,
 }
 
 impl Default for SmtpOptions {
@@ -108,6 +110,7 @@ impl Default for SmtpOptions {
             login: None,
             mechanisms: "PLAIN LOGIN",
             extensions: ["8BITMIME", "SMTPUTF8", "ENHANCEDSTATUSCODES", "SIZE 10485760"].into(),
+            headers_kept: None,
         }
     }
 }
@@ -134,6 +137,12 @@ impl SmtpOptions {
     /// Which AUTH mechanisms are offered, instead of `PLAIN LOGIN`.
     pub fn mechanisms(mut self, mechanisms: &'static str) -> Self {
         self.mechanisms = mechanisms;
+        self
+    }
+
+    /// Keeps of each mail only these headers, one line each, for a test in which many come.
+    pub fn keeping_headers(mut self, names: &'static [&'static str]) -> Self {
+        self.headers_kept = Some(names);
         self
     }
 
@@ -166,6 +175,7 @@ impl SmtpOptions {
             record: watch::channel(Record::default()).0,
             faults: Mutex::new(Vec::new()),
             released: watch::channel(0).0,
+            broken: watch::channel(0).0,
         });
         SmtpServer { port, shared, files, listening: None, reserved: Some(socket) }
     }
@@ -200,6 +210,11 @@ impl SmtpServer {
     /// What was accepted so far, in order.
     pub fn mails(&self) -> Vec<Mail> {
         self.shared.record.borrow().mails.clone()
+    }
+
+    /// Every message that came to its end, taken or not, in order.
+    pub fn offered(&self) -> Vec<Mail> {
+        self.shared.record.borrow().offered.clone()
     }
 
     /// Every line that clients sent, the messages left out, in order.
@@ -251,6 +266,11 @@ impl SmtpServer {
         self.shared.released.send_modify(|count| *count += 1);
     }
 
+    /// Breaks all connections, and takes new ones.
+    pub fn break_connections(&self) {
+        self.shared.broken.send_modify(|count| *count += 1);
+    }
+
     /// Breaks all connections; from now on they are refused.
     pub async fn stop(&mut self) {
         let Some(task) = self.listening.take() else { return };
@@ -283,9 +303,22 @@ fn bound(port: u16) -> TcpSocket {
     socket
 }
 
+impl SmtpOptions {
+    /// What is kept of a message.
+    fn kept(&self, bytes: Vec<u8>) -> Vec<u8> {
+        let Some(names) = self.headers_kept else { return bytes };
+        let text = String::from_utf8_lossy(&bytes);
+        let head = text.split("\r\n\r\n").next().unwrap_or_default().replace("\r\n ", " ");
+        let is_kept = |line: &&str| names.iter().any(|name| line.starts_with(&format!("{name}: ")));
+        let lines: Vec<&str> = head.lines().filter(is_kept).collect();
+        lines.join("\r\n").into_bytes()
+    }
+}
+
 #[derive(Debug, Default)]
 struct Record {
     mails: Vec<Mail>,
+    offered: Vec<Mail>,
     commands: Vec<String>,
     connections: usize,
 }
@@ -296,6 +329,7 @@ struct Shared {
     record: watch::Sender<Record>,
     faults: Mutex<Vec<Fault>>,
     released: watch::Sender<usize>,
+    broken: watch::Sender<usize>,
 }
 
 impl Shared {
@@ -314,8 +348,17 @@ impl Shared {
 async fn serve(listener: TcpListener, shared: Arc<Shared>) {
     // Connections live in this set, so that stopping the server breaks them.
     let mut connections = JoinSet::new();
+    let mut broken = shared.broken.subscribe();
     loop {
-        let Ok((tcp, _)) = listener.accept().await else { return };
+        let accepted = tokio::select! {
+            biased;
+            Ok(()) = broken.changed() => {
+                connections.shutdown().await;
+                continue;
+            }
+            accepted = listener.accept() => accepted,
+        };
+        let Ok((tcp, _)) = accepted else { return };
         shared.record.send_modify(|record| record.connections += 1);
         let _ = tcp.set_nodelay(true);
         let shared = Arc::clone(&shared);

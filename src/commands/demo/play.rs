@@ -143,7 +143,7 @@ impl Stage {
     fn mails_about(&self, events: &[EventRow]) -> Result<Vec<Letter>, DemoError> {
         let ids: BTreeSet<Uuid> = events.iter().map(|row| row.event.id.0).collect();
         let mut mails = Vec::new();
-        for message in self.reader.messages(None)? {
+        for message in self.reader.messages_after(None, 0, u32::MAX)? {
             if message.events.iter().all(|id| !ids.contains(id)) {
                 continue;
             }

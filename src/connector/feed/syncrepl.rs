@@ -12,7 +12,7 @@ use super::{Feed, Outlet};
 use crate::{
     connector::{
         controls::{Cookie, SyncInfo, SyncState, sync_request},
-        decode::Entry,
+        decode::{DecodeError, Entry},
         error::{Answer, Problem, code},
         session::{Event, Search, Session, Stream},
         settings::Bind,
@@ -48,20 +48,24 @@ impl Feed for Syncrepl<'_> {
         let resumed = if cookie.is_some() { Resumed::FromCookie } else { Resumed::FromNothing };
         let mut content = Content::new(resumed, session.identity().cloned(), self.shown);
         let mut stream = session.follow("search", self.search(cookie)).await?;
+        let mut got_on = Instant::now();
         loop {
-            let until = content.is_refreshing().then(|| Instant::now() + self.timing.refresh);
-            let Some(first) = session.next(&mut stream, until).await? else {
-                return Err(Problem::TimedOut { awaited: "refresh", limit: self.timing.refresh });
-            };
+            let first = self.first(session, &mut stream, &content, got_on).await?;
             let gathered = self.gather(session, &mut stream, &mut content, first).await;
             // Also what came before an error: read again later, it would no longer say who did it.
-            for batch in content.take_batches() {
+            let batches = content.take_batches();
+            let says_something = !batches.is_empty();
+            for batch in batches {
                 if outlet.hand_on(batch).await.is_err() {
                     return Ok(());
                 }
             }
             gathered?;
-            session.rested();
+            // Messages that say nothing may come for ever.
+            if says_something {
+                session.rested();
+                got_on = Instant::now();
+            }
         }
     }
 }
@@ -97,6 +101,23 @@ impl Syncrepl<'_> {
         }
     }
 
+    /// Waits for a message; in a refresh not longer after the last that got us on than it may take.
+    async fn first(
+        &self,
+        session: &mut Session,
+        stream: &mut Stream,
+        content: &Content,
+        got_on: Instant,
+    ) -> Result<Event, Problem> {
+        let limit = self.timing.refresh;
+        let until = content.is_refreshing().then(|| got_on + limit);
+        let late = || Problem::TimedOut { awaited: "refresh", limit };
+        if until.is_some_and(|until| until <= Instant::now()) {
+            return Err(late());
+        }
+        session.next(stream, until).await?.ok_or_else(late)
+    }
+
     /// Takes `first` and what follows it closely, so that many changes share one batch and a single one is
     /// handed on at once. A refresh is told as a whole at its end; there is time to fill the batches.
     async fn gather(
@@ -108,11 +129,15 @@ impl Syncrepl<'_> {
     ) -> Result<(), Problem> {
         let mut flow = self.take(session, content, first)?;
         let until = Instant::now() + self.patience(content);
+        // What is there already is taken beyond that, but messages that say nothing may come for ever.
+        let latest = until + self.timing.refresh;
         while flow == Flow::Room {
-            let next = if content.is_refreshing() {
+            let next = if !content.is_refreshing() {
+                session.next_ready(stream).await?
+            } else if Instant::now() < latest {
                 session.next(stream, Some(until)).await?
             } else {
-                session.next_ready(stream).await?
+                None
             };
             let Some(event) = next else { return Ok(()) };
             flow = self.take(session, content, event)?;
@@ -138,7 +163,10 @@ impl Syncrepl<'_> {
                 None => Ok(Flow::Room),
             };
         }
-        let sync = SyncState::find(&item.1)?;
+        let sync = match SyncState::find(&item.1) {
+            Err(DecodeError::NoSyncState) if content.is_unanswered() => return Err(Problem::SyncIgnored),
+            sync => sync?,
+        };
         let entry = Entry::decode(item.0, self.wanted)?;
         Ok(content.accept(Message::Entry(sync, entry)))
     }
@@ -155,6 +183,7 @@ impl Syncrepl<'_> {
                 Problem::BaseUnreadable { base: self.base.to_string(), answer: Some(answer) }
             }
             code::SYNC_REFRESH_REQUIRED => Problem::CheckpointRefused(answer),
+            code::SUCCESS if content.is_unanswered() => Problem::SyncIgnored,
             code::UNWILLING_TO_PERFORM if content.resumed() == Resumed::FromCookie => {
                 Problem::WentBack(answer)
             }

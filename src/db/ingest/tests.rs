@@ -1,5 +1,6 @@
 //! What readings mean against a mirror: a whole company in memory, real SQL underneath.
 
+mod comparing;
 mod outsiders;
 mod scope;
 

@@ -264,13 +264,16 @@ pub fn escape(value: &str) -> String {
             '"' | '+' | ',' | ';' | '<' | '>' | '\\' => escaped.extend(['\\', c]),
             ' ' if index == 0 || index == last => escaped.push_str("\\ "),
             '#' if index == 0 => escaped.push_str("\\#"),
-            '\0'..='\u{1f}' | '\u{7f}' => {
-                write!(escaped, "\\{:02x}", u32::from(c)).expect("a string takes everything");
-            }
+            '\0'..='\u{1f}' | '\u{7f}' => push_pair(c as u8, &mut escaped),
             _ => escaped.push(c),
         }
     }
     escaped
+}
+
+/// RFC 4514, section 3 (hexpair, with its backslash).
+pub fn push_pair(octet: u8, escaped: &mut String) {
+    write!(escaped, "\\{octet:02x}").expect("a string takes everything");
 }
 
 pub fn to_hex(octets: &[u8]) -> String {

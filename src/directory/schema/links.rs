@@ -5,7 +5,7 @@ use tracing::debug;
 use super::{Link, LinkSyntax, LinkTarget, Role, Schema};
 use crate::directory::{
     attribute::{AttributeName, RawAttributes},
-    dn::{Dn, NameKey},
+    dn::{self, Dn, NameKey},
     entry::{EntryKind, Rank, Relation},
 };
 
@@ -106,14 +106,16 @@ fn syntax(attribute: &AttributeName) -> LinkSyntax {
 }
 
 fn target(attribute: &AttributeName, value: &[u8]) -> Option<(NameKey, LinkTarget)> {
-    let text = std::str::from_utf8(value).ok()?;
     match syntax(attribute) {
-        LinkSyntax::Account if text.trim().is_empty() => None,
-        LinkSyntax::Account => Some((NameKey::of_account(text), LinkTarget::Account(text.to_owned()))),
+        LinkSyntax::Account => {
+            let account = std::str::from_utf8(value).ok().filter(|account| !account.trim().is_empty())?;
+            Some((NameKey::of_account(account), LinkTarget::Account(account.to_owned())))
+        }
         LinkSyntax::Dn => {
+            let text = dn::text_of(value);
             let dn = match attribute.as_str() {
-                "uniquemember" => Dn::parse_without_uid(text),
-                _ => Dn::parse(text),
+                "uniquemember" => Dn::parse_without_uid(&text),
+                _ => Dn::parse(&text),
             };
             let dn = dn.ok()?;
             Some((dn.key(), LinkTarget::Dn(dn)))

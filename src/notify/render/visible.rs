@@ -41,7 +41,7 @@ fn is_unseen(c: char) -> bool {
             | '\u{3164}' | '\u{FFA0}'               // Hangul fillers
             | '\u{FE00}'..='\u{FE0F}'               // variation selectors
             | '\u{FEFF}'                            // byte order mark
-            | '\u{FFF9}'..='\u{FFFB}'               // interlinear annotation
+            | '\u{FFF0}'..='\u{FFFB}'               // reserved to be ignored, and interlinear annotation
             | '\u{1BCA0}'..='\u{1BCA3}'             // shorthand format controls
             | '\u{1D173}'..='\u{1D17A}'             // musical format controls
             | '\u{E0000}'..='\u{E0FFF}') // tags and further selectors

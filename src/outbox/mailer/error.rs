@@ -5,6 +5,7 @@ use std::{error::Error as _, fmt, io, path::PathBuf, time::Duration};
 use crate::{
     error_chain::chain,
     outbox::state::{Answer, FailureClass},
+    withheld::Withheld,
 };
 
 /// Why a mailer cannot be set up. Found before anything is sent.
@@ -207,6 +208,21 @@ impl Fault {
 }
 
 impl SendError {
+    /// A server that repeats the login in its answer does not bring it into our records.
+    #[must_use]
+    pub(super) fn without(mut self, secrets: &Withheld) -> Self {
+        let fault = match &mut self {
+            Self::Transient { fault, .. }
+            | Self::Permanent { fault, .. }
+            | Self::Unreachable(Unreachable { fault, .. }) => fault,
+            Self::Unsendable(_) | Self::File { .. } => return self,
+        };
+        if let Fault::Refused(answer) | Fault::Unexpected(answer) = fault {
+            *answer = answer.without(secrets);
+        }
+        self
+    }
+
     /// What the retry rules need to know.
     pub fn class(&self) -> FailureClass {
         match self {

@@ -87,6 +87,11 @@ impl ReplyLines {
         }
     }
 
+    /// Whether a line of 2yz or 3yz is among what was not taken out, or the beginning of any line.
+    pub(super) fn has_agreement(&self) -> bool {
+        !self.partial.is_empty() || self.lines.iter().any(|line| line.code < 400)
+    }
+
     /// Whether nothing has come beyond what was taken out.
     pub(super) fn is_empty(&self) -> bool {
         self.lines.is_empty() && self.partial.is_empty()
@@ -111,6 +116,11 @@ impl ReplyLine {
         };
         let text = Answer::words(&String::from_utf8_lossy(text)).text().to_owned();
         Ok(Self { code, is_last, text })
+    }
+
+    /// Whether no further line of the same reply follows.
+    pub(super) fn ends_a_reply(&self) -> bool {
+        self.is_last
     }
 
     /// The line as the mail crate can read it. A code outside the digits of RFC 5321, section 4.2.1 (such

@@ -22,6 +22,16 @@ pub(super) struct SmtpStream {
     replies: ReplyLines,
     /// Of a line that did not fit into the reader's buffer.
     rest: Vec<u8>,
+    turn: Turn,
+}
+
+/// Whose turn it is in the dialogue above.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Turn {
+    /// Nothing is asked; a command is to come.
+    Ours,
+    /// A command, or a part of one, is sent, and its answer not read to its end.
+    Theirs,
 }
 
 /// What carries the bytes.
@@ -34,7 +44,8 @@ pub(super) enum Wire {
 
 impl SmtpStream {
     pub(super) fn new(wire: Wire) -> Self {
-        Self { wire, replies: ReplyLines::default(), rest: Vec::new() }
+        // The greeting comes unasked.
+        Self { wire, replies: ReplyLines::default(), rest: Vec::new(), turn: Turn::Theirs }
     }
 
     /// Reads one whole reply.
@@ -81,10 +92,31 @@ impl SmtpStream {
             && let Some(line) = self.replies.next_line()
         {
             self.rest = line.to_wire();
+            if line.ends_a_reply() {
+                self.turn = Turn::Ours;
+            }
         }
         let count = buf.remaining().min(self.rest.len());
         let now: Vec<u8> = self.rest.drain(..count).collect();
         buf.put_slice(&now);
+    }
+
+    /// Before a command: what has come already was said unasked. A refusal may (421 comes at any time, RFC 5321,
+    /// section 3.8) and is read as the answer. An agreement may not: read as the answer to what was not sent yet,
+    /// it would make a message delivered that the server never saw.
+    fn check_unasked(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        let mut chunk = [0; 1024];
+        let mut chunk = ReadBuf::new(&mut chunk);
+        if let Poll::Ready(Ok(())) = Pin::new(&mut self.wire).poll_read(cx, &mut chunk) {
+            self.feed(chunk.filled())?;
+        }
+        if !self.rest.is_empty() || self.replies.has_agreement() {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                "the server answered before it was asked",
+            ));
+        }
+        Ok(())
     }
 }
 
@@ -133,6 +165,10 @@ impl AsyncRead for SmtpStream {
 
 impl AsyncWrite for SmtpStream {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        if self.turn == Turn::Ours {
+            self.check_unasked(cx)?;
+            self.turn = Turn::Theirs;
+        }
         Pin::new(&mut self.wire).poll_write(cx, buf)
     }
 

@@ -274,7 +274,7 @@ proptest! {
             prop_assert_eq!(people.len(), 1, "{:?}", people);
             prop_assert_eq!(people[0].1.as_str(), address);
         }
-        prop_assert_eq!(people(mail.to())[0].0.clone(), header_text(&to, NAME_LIMIT));
+        prop_assert_eq!(people(mail.to())[0].0.clone(), header_text(&visible(&to), NAME_LIMIT));
         prop_assert_eq!(mail.subject().unwrap_or_default().to_owned(), header_text(&subject, SUBJECT_LIMIT));
         prop_assert_eq!(mail.text_body_count(), 1);
         prop_assert_eq!(mail.html_body_count(), 1);
@@ -380,4 +380,33 @@ fn a_mail_that_is_written_for_others_says_for_whom_it_is() {
 fn a_sibling_has_an_id_of_its_own_at_the_same_domain() {
     let id = Uuid::from_u128(9);
     assert_eq!(sibling_id("<7@acme.example>", id), format!("<{id}@acme.example>"));
+}
+
+#[test]
+fn a_name_with_dots_stands_in_quotes() {
+    let to = vec![mailbox("j.doe", "j@acme.example"), mailbox("Ada Byron", "ada@acme.example")];
+    let bytes = Draft { to, from: mailbox("dirherald.acme", "no-reply@acme.example"), ..draft() }.bytes();
+    let head = String::from_utf8(bytes).unwrap();
+    assert!(
+        head.contains("To: \"j.doe\" <j@acme.example>,\r\n \"Ada Byron\" <ada@acme.example>\r\n"),
+        "{head}"
+    );
+    assert!(head.contains("From: \"dirherald.acme\" <no-reply@acme.example>\r\n"), "{head}");
+}
+
+#[test]
+fn m18_a_readers_own_name_hides_nothing() {
+    for (name, shown) in [("An\u{202e}na\u{200b}", "Anna"), ("\u{200b}\u{fff3}", "")] {
+        let bytes = Draft { to: vec![mailbox(name, "ada@acme.example")], ..draft() }.bytes();
+        let to = people(parse(&bytes).to());
+        assert_eq!(to, [(shown.to_owned(), "ada@acme.example".to_owned())]);
+    }
+}
+
+#[test]
+fn a_message_id_at_the_longest_domain_is_whole() {
+    let domain = format!("{}example", "sub.".repeat(60));
+    let bytes = Draft { from: mailbox("", &format!("no-reply@{domain}")), ..draft() }.bytes();
+    let id = parse(&bytes).message_id().unwrap().to_owned();
+    assert_eq!(id, format!("{}@{domain}", Uuid::from_u128(7)));
 }

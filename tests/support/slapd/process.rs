@@ -72,13 +72,19 @@ pub fn spawn(command: Command) -> Child {
     });
     let (answer, child) = mpsc::channel();
     starter.send((command, answer)).expect("the thread that starts processes lives");
-    child.recv().expect("the thread that starts processes answers").expect("starting slapd by setpriv")
+    child.recv().expect("the thread that starts processes answers").expect("starting a server by setpriv")
 }
 
 /// Through the shell, whose `kill` is built in; the program of that name may be missing.
 pub fn signal(name: &str, pid: u32) {
     let status = Command::new("sh").args(["-c", &format!("kill -{name} {pid}")]).status();
     assert!(status.expect("starting a shell").success(), "sending SIG{name} to {pid}");
+}
+
+/// The same to all processes of the group that this one leads.
+pub fn signal_group(name: &str, leader: u32) {
+    let status = Command::new("sh").args(["-c", &format!("kill -{name} -{leader}")]).status();
+    assert!(status.expect("starting a shell").success(), "sending SIG{name} to the group of {leader}");
 }
 
 /// The letter of proc_pid_stat(5): `T` is stopped, `Z` dead and not yet waited for. `None`: no such process.

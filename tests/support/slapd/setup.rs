@@ -25,6 +25,7 @@ const COMPANY_LDIF: &str = include_str!("../../../fixtures/openldap/company.ldif
 pub struct Setup {
     base: String,
     seed: String,
+    more_schema: String,
     overlays: BTreeSet<Overlay>,
     session_log: Option<u32>,
     service_limit: ServiceLimit,
@@ -66,6 +67,7 @@ impl Setup {
         Self {
             base: base.to_owned(),
             seed: ldif.to_owned(),
+            more_schema: String::new(),
             overlays: BTreeSet::new(),
             session_log: None,
             service_limit: ServiceLimit::None,
@@ -78,6 +80,21 @@ impl Setup {
     /// One more overlay.
     pub fn with(mut self, overlay: Overlay) -> Self {
         self.overlays.insert(overlay);
+        self
+    }
+
+    /// Further attributes and classes, as slapd.conf(5) writes them.
+    pub fn schema(mut self, definitions: &str) -> Self {
+        self.more_schema.push_str(definitions);
+        self
+    }
+
+    /// One more class for an entry, and further lines of LDIF. slapadd wants all classes together.
+    pub fn more_of(mut self, entry: &str, class: &str, lines: &str) -> Self {
+        let head = format!("dn: {}\n", super::complete(entry, &self.base));
+        let (before, rest) = self.seed.split_once(&head).unwrap_or_else(|| panic!("there is no {entry}"));
+        let (own, after) = rest.split_once("\n\n").unwrap_or((rest, ""));
+        self.seed = format!("{before}{head}objectClass: {class}\n{own}\n{lines}\n{after}");
         self
     }
 
@@ -144,7 +161,8 @@ impl Setup {
     fn prepare(&self) -> Slapd {
         let dir = tempfile::Builder::new().prefix("dirherald-slapd-").tempdir().expect("a directory");
         fs::create_dir(dir.path().join("db")).expect("a directory for the database");
-        fs::write(dir.path().join("dirherald-test.schema"), SCHEMA).expect("writing the schema");
+        fs::write(dir.path().join("dirherald-test.schema"), format!("{SCHEMA}\n{}", self.more_schema))
+            .expect("writing the schema");
         certificates::write(&dir.path().join("tls"), &self.server_names);
         fs::write(dir.path().join("slapd.conf"), self.configuration(dir.path()))
             .expect("writing the configuration");

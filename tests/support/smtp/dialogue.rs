@@ -1,6 +1,6 @@
 //! The server's side of one SMTP connection.
 
-use std::io;
+use std::{io, time::Duration};
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use dirherald::clock;
@@ -98,7 +98,7 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Dialogue<'a, S> {
             }
             "NOOP" => self.say("250 2.0.0 nothing done").await,
             "QUIT" => {
-                self.say("221 2.0.0 bye").await?;
+                self.reply(At::Quit, "221 2.0.0 bye").await?;
                 Ok(Reaction::Closed)
             }
             _ => self.say("500 5.5.2 unknown command").await,
@@ -212,13 +212,15 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Dialogue<'a, S> {
             return Ok(reaction);
         }
         let Some(bytes) = self.read_message().await? else { return Ok(Reaction::Closed) };
+        let bytes = self.shared.options.kept(bytes);
+        let from = self.from.clone().unwrap_or_default();
+        let mail = Mail { from, to: self.to.clone(), bytes, at: clock::now() };
+        self.shared.record.send_modify(|record| record.offered.push(mail.clone()));
         let reaction = self.strike(At::Message).await?;
         if reaction != Reaction::Good {
             self.reset();
             return Ok(reaction);
         }
-        let from = self.from.clone().unwrap_or_default();
-        let mail = Mail { from, to: self.to.clone(), bytes, at: clock::now() };
         self.shared.record.send_modify(|record| record.mails.push(mail));
         let reaction = self.reply(At::Taken, "250 2.0.0 queued").await?;
         self.reset();
@@ -227,16 +229,39 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Dialogue<'a, S> {
 
     /// The good answer, unless a fault strikes here.
     async fn reply(&mut self, at: At, good: &str) -> io::Result<Reaction> {
-        match self.strike(at).await? {
-            Reaction::Good => self.say(good).await,
-            other => Ok(other),
+        match self.shared.mishap(at, &self.to) {
+            Some(Mishap::Agree(bytes)) => {
+                self.write_bare(&bytes).await?;
+                Ok(Reaction::Good)
+            }
+            Some(Mishap::Trickle) => {
+                for byte in format!("{good}\r\n").bytes() {
+                    self.write_bare(&[byte]).await?;
+                    tokio::time::sleep(Duration::from_millis(2)).await;
+                }
+                Ok(Reaction::Good)
+            }
+            mishap => match self.suffer(mishap).await? {
+                Reaction::Good => self.say(good).await,
+                other => Ok(other),
+            },
         }
     }
 
     /// What the script has for this place, short of the good answer.
     async fn strike(&mut self, at: At) -> io::Result<Reaction> {
-        match self.shared.mishap(at, &self.to) {
-            None => Ok(Reaction::Good),
+        let mishap = self.shared.mishap(at, &self.to);
+        self.suffer(mishap).await
+    }
+
+    async fn suffer(&mut self, mishap: Option<Mishap>) -> io::Result<Reaction> {
+        match mishap {
+            None | Some(Mishap::Agree(_) | Mishap::Trickle) => Ok(Reaction::Good),
+            Some(Mishap::Bare(bytes)) => {
+                self.write_bare(&bytes).await?;
+                let _ = self.shared.released.subscribe().changed().await;
+                Ok(Reaction::Closed)
+            }
             Some(Mishap::Drop) => Ok(Reaction::Closed),
             Some(Mishap::Hold) => {
                 let _ = self.shared.released.subscribe().changed().await;
@@ -261,7 +286,11 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Dialogue<'a, S> {
     async fn write(&mut self, line: impl Into<Vec<u8>>) -> io::Result<()> {
         let mut bytes = line.into();
         bytes.extend_from_slice(b"\r\n");
-        self.stream.write_all(&bytes).await?;
+        self.write_bare(&bytes).await
+    }
+
+    async fn write_bare(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.stream.write_all(bytes).await?;
         self.stream.flush().await
     }
 

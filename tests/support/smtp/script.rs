@@ -23,15 +23,20 @@ pub enum At {
     Message,
     /// After the whole message: the mail *is* taken, and then this happens (the lost answer).
     Taken,
+    /// The answer to QUIT.
+    Quit,
 }
 
 /// What goes wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Mishap {
     Answer(Vec<u8>),
+    Agree(Vec<u8>),
+    Bare(Vec<u8>),
     Drop,
     Hold,
     Slow(Duration),
+    Trickle,
 }
 
 /// One thing that goes wrong, for ever or so many times.
@@ -82,6 +87,24 @@ impl Fault {
     /// Answers so much later, and well.
     pub fn slow(mut self, by: Duration) -> Self {
         self.mishap = Mishap::Slow(by);
+        self
+    }
+
+    /// Answers with these bytes as they are, which agree, and goes on as if they were the good answer.
+    pub fn agree(mut self, bytes: impl Into<Vec<u8>>) -> Self {
+        self.mishap = Mishap::Agree(bytes.into());
+        self
+    }
+
+    /// Sends these bytes as they are, and nothing more until [`super::SmtpServer::release`].
+    pub fn bare(mut self, bytes: impl Into<Vec<u8>>) -> Self {
+        self.mishap = Mishap::Bare(bytes.into());
+        self
+    }
+
+    /// Answers well, a byte at a time.
+    pub fn trickle(mut self) -> Self {
+        self.mishap = Mishap::Trickle;
         self
     }
 

@@ -84,6 +84,15 @@ struct Refresh {
     absence_said: bool,
 }
 
+impl Refresh {
+    /// L4: the last that covers something is kept.
+    fn note(&mut self, cookie: Option<Cookie>) {
+        if let Some(cookie) = cookie.filter(Cookie::covers_something) {
+            self.cookie = Some(cookie);
+        }
+    }
+}
+
 impl Content {
     /// `ourselves`: never named as the one who made a change. `shown`: the last checkpoint that was stored,
     /// though the server may have refused it.
@@ -106,6 +115,11 @@ impl Content {
             Stage::Asked | Stage::Refresh(_) => true,
             Stage::Persist => false,
         }
+    }
+
+    /// Whether nothing has come yet that belongs to a content synchronisation.
+    pub fn is_unanswered(&self) -> bool {
+        matches!(self.stage, Stage::Asked)
     }
 
     /// What the search began with.
@@ -143,16 +157,16 @@ impl Content {
         let mut done = false;
         match message {
             Message::Entry(sync, entry) => self.read_refreshed(&sync, entry),
-            Message::Info(SyncInfo::NewCookie(cookie)) => refresh.cookie = Some(cookie),
+            Message::Info(SyncInfo::NewCookie(cookie)) => refresh.note(Some(cookie)),
             Message::Info(SyncInfo::Present { ids, cookie: _ }) => self.read_present(ids),
             Message::Info(SyncInfo::Deleted { ids, cookie }) => self.read_deleted(ids, cookie.as_ref()),
             Message::Info(SyncInfo::RefreshPresent { cookie, done: is_last }) => {
-                refresh.cookie = cookie.or(refresh.cookie);
+                refresh.note(cookie);
                 self.say_absence(&mut refresh);
                 done = is_last;
             }
             Message::Info(SyncInfo::RefreshDelete { cookie, done: is_last }) => {
-                refresh.cookie = cookie.or(refresh.cookie);
+                refresh.note(cookie);
                 done = is_last;
             }
         }

@@ -1,0 +1,3 @@
+//! What goes on beside the four stages, for the state file as a whole.
+
+pub mod state_file;

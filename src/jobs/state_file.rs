@@ -1,0 +1,74 @@
+//! Says once that the state file cannot be written, and tries until it can: the stages wait for that.
+
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info, warn};
+
+use crate::{
+    db::{Condition, Db, DbError, RunLock, Trouble},
+    error_chain::chain,
+};
+
+/// Between two tries.
+const TRY_AGAIN: Duration = Duration::from_secs(1);
+
+/// Runs until `cancel` is cancelled. An error: the file is damaged, and whoever works on it is to end.
+pub async fn run(db: Db, lock: &RunLock, cancel: CancellationToken) -> Result<(), DbError> {
+    let mut condition = db.condition();
+    loop {
+        let now = condition.borrow_and_update().clone();
+        match now {
+            Condition::Sound => {}
+            Condition::Damaged { .. } => return db.try_writing().await,
+            Condition::Failing { trouble, error } => {
+                say(lock, trouble, &error);
+                match until_it_can_be_written(&db, &cancel).await {
+                    None => return Ok(()),
+                    Some(Ok(())) => say_its_end(lock),
+                    Some(Err(damage)) => return Err(damage),
+                }
+            }
+        }
+        tokio::select! {
+            () = cancel.cancelled() => return Ok(()),
+            changed = condition.changed() => if changed.is_err() { return Ok(()) },
+        }
+    }
+}
+
+fn say(lock: &RunLock, trouble: Trouble, cause: &str) {
+    let advice = trouble.advice();
+    error!(
+        error = cause,
+        advice, "the state file cannot be written; nothing is lost, and all goes on as soon as it can"
+    );
+    note(lock, Some(&format!("{advice}; dirherald goes on by itself then ({cause})")));
+}
+
+fn say_its_end(lock: &RunLock) {
+    info!("the state file can be written again");
+    note(lock, None);
+}
+
+fn note(lock: &RunLock, note: Option<&str>) {
+    if let Err(error) = lock.note(note) {
+        warn!(error = chain(&error), "cannot leave a note about the state file for `status`");
+    }
+}
+
+/// `None`: `cancel` came before it. An error: it is worse than it was.
+async fn until_it_can_be_written(db: &Db, cancel: &CancellationToken) -> Option<Result<(), DbError>> {
+    loop {
+        tokio::select! {
+            () = cancel.cancelled() => return None,
+            () = tokio::time::sleep(TRY_AGAIN) => {}
+        }
+        match db.try_writing().await {
+            Ok(()) => return Some(Ok(())),
+            Err(error) if error.trouble() == Some(Trouble::Damaged) => return Some(Err(error)),
+            // Said already.
+            Err(_) => {}
+        }
+    }
+}
