@@ -103,3 +103,12 @@ CREATE INDEX message_age ON message (store, coalesce(renewed_at, created_at)) WH
 -- In the order in which they were written: the heads of a long queue are found without reading all of it.
 DROP INDEX message_waiting;
 CREATE INDEX message_waiting ON message (store, seq, recipient_key, due_at) WHERE due_at IS NOT NULL;
+
+-- What state.keep has ended for. A row is only removed when no other belongs to it, which is asked of an index.
+CREATE INDEX message_ended ON message (ended_at) WHERE ended_at IS NOT NULL;
+CREATE INDEX notification_message ON notification (message) WHERE message IS NOT NULL;
+CREATE INDEX outbox_request_message ON outbox_request (message);
+CREATE INDEX change_set_hold ON change_set (hold) WHERE hold IS NOT NULL;
+CREATE INDEX held_entry_hold ON held_entry (hold);
+-- When the deletion was dispatched. NULL: by an earlier version; it counts as dispatched when that is noticed.
+ALTER TABLE deleted_entry ADD COLUMN at INTEGER;

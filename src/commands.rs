@@ -1,6 +1,7 @@
 //! The command line: one file for each subcommand.
 
 mod accept;
+mod backup;
 mod check;
 mod compare;
 mod completions;
@@ -31,7 +32,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::{
     config::{self, Complete, Config, ConfigError, ConfigErrors, StoreSettings},
     connector::ConnectorError,
-    db::{DbError, IdPrefix, SimulationError},
+    db::{BackupError, DbError, IdPrefix, SimulationError},
     directory::store_name::StoreName,
     error_chain::chain,
     outbox::mailer::MailerError,
@@ -74,6 +75,8 @@ enum Command {
     Accept(accept::AcceptArguments),
     /// Say of each store how it stands, whether or not the daemon runs
     Status(Listing),
+    /// Copy the state to FILE, whether or not the daemon runs
+    Backup(backup::BackupArguments),
     /// See it all at work on a throw-away OpenLDAP; needs no configuration
     Demo(demo::DemoArguments),
     /// Print the completions of a shell: bash, zsh, fish, elvish or powershell
@@ -194,6 +197,9 @@ pub enum CommandError {
     /// The state file.
     #[error(transparent)]
     Db(#[from] DbError),
+    /// `backup`.
+    #[error(transparent)]
+    Backup(#[from] BackupError),
     /// The directory.
     #[error(transparent)]
     Connector(#[from] ConnectorError),
@@ -318,6 +324,7 @@ impl CommandError {
             // Whoever read our output has seen enough of it, as `head` has.
             Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Success,
             Self::Db(_)
+            | Self::Backup(_)
             | Self::Connector(_)
             | Self::Mailer { .. }
             | Self::TestMail(_)
@@ -344,10 +351,13 @@ impl CommandError {
     fn advice(&self) -> Option<String> {
         match self {
             Self::TestMail(error) => error.advice().map(str::to_owned),
-            Self::Db(error) => state_file::advice(error),
+            Self::Db(error) | Self::Backup(BackupError::Db(error)) => state_file::advice(error),
             Self::Config { .. }
             | Self::UnknownStore { .. }
             | Self::SeveralStores { .. }
+            | Self::Backup(
+                BackupError::Exists { .. } | BackupError::Nothing { .. } | BackupError::Place { .. },
+            )
             | Self::Connector(_)
             | Self::Mailer { .. }
             | Self::Demo(_)
@@ -423,6 +433,7 @@ fn carry_out(arguments: Arguments) -> Result<Exit, CommandError> {
         Command::Compare(arguments) => block_on(compare::compare(&config()?, complete, &arguments)),
         Command::Accept(arguments) => block_on(accept::accept(&config()?, complete, &arguments)),
         Command::Status(listing) => status::status(&config()?, &listing),
+        Command::Backup(arguments) => backup::backup(&config()?, &arguments),
         Command::Demo(arguments) => block_on(demo::run(arguments)),
         Command::Completions(arguments) => completions::completions(&arguments),
         Command::Man(arguments) => man::man(&arguments),

@@ -5,6 +5,7 @@
 //! those that want something of the queue leave [`Requests`].
 
 mod alerts;
+mod backup;
 mod baseline;
 #[cfg(test)]
 mod company;
@@ -26,6 +27,7 @@ mod mirror;
 mod notifications;
 
 mod open;
+mod prune;
 #[cfg(test)]
 mod queue_plans;
 mod reader;
@@ -40,6 +42,7 @@ use std::path::Path;
 
 pub use self::{
     alerts::{AlertLetter, AlertMail, DueAlert},
+    backup::{BackupError, back_up},
     comparisons::{
         Asked, ComparisonLook, ComparisonNo, ComparisonOutcome, ComparisonStage, Comparisons, NextComparison,
         OpenComparison, Standing,
@@ -55,6 +58,7 @@ pub use self::{
     ingest::{BegunComparison, EntryCompared, Ingested, LookedUp, ReadBelow, StoreContext},
     lock::RunLock,
     notifications::Dispatched,
+    prune::{Pruned, Pruning},
     reader::{AttemptRow, EventFilter, EventRow, MessageRow, Reader, StateFile, StatusRow, WholeMessage},
     requests::{RequestNo, RequestOutcome, Requests, Wish},
     simulation::{Simulated, SimulationError, Supposed, simulate},

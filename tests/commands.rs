@@ -1,5 +1,6 @@
 //! The commands, as a person or a script meets them: the program itself against real servers.
 
+mod backup;
 mod check;
 pub mod compare;
 mod configuration;

@@ -4,7 +4,7 @@
 //! `make soak` runs it; `make test` does not, for it takes as long as it is told to. It is a test of the one
 //! integration program and not a program of its own, because it stands on the same servers, and they end with
 //! the test's process, whatever ends that. `DIRHERALD_SOAK_SECONDS`, `_SEED` and `_RATE` (changes a second) say
-//! how long, which course, and how fast.
+//! how long, which course, and how fast; `_LOG` names a file for what dirherald logged.
 
 mod chaos;
 mod ledger;
@@ -273,7 +273,7 @@ fn delays(reckoning: &Reckoning, post: &Post, log: &Log) -> Vec<i64> {
     let delay = |(event, made): (&String, &Timestamp)| {
         let arrived = *post.arrived.get(event)?;
         let since = *made - before;
-        let disturbed = log.disturbances.iter().any(|(from, to)| *from < arrived && since < *to);
+        let disturbed = log.disturbances.iter().any(|(from, to, _)| *from < arrived && since < *to);
         (!disturbed).then(|| arrived.duration_since(*made).as_millis().try_into().expect("a short while"))
     };
     let mut delays: Vec<i64> = reckoning.made_at.iter().filter_map(delay).collect();
@@ -321,6 +321,7 @@ async fn soak(seed: u64, length: Duration, rate: u32) {
          duplicates: {} at the SMTP gap (same Message-ID), {} by Postfix (same queue file)\n\
          not seen because undone or changed again in one absence: {}\n\
          lost: {}, false: {}, otherwise wrong: {}\n\
+         longest without news from dirherald: {:.1} s\n\
          peak memory of dirherald: {} KiB, peak state: {} KiB\n\
          change to mail, undisturbed: median {}, 95th percentile {}, {} samples; all in {:.0} s",
         world.made.values().sum::<usize>(),
@@ -335,6 +336,7 @@ async fn soak(seed: u64, length: Duration, rate: u32) {
         reckoning.lost.len(),
         reckoning.made_up.len(),
         post.wrong.len(),
+        watch.proofs().longest_silence().as_secs_f64(),
         watch.peak_rss_kib(),
         watch.peak_state_bytes() / 1024,
         percentile(&delays, 50),
@@ -342,13 +344,22 @@ async fn soak(seed: u64, length: Duration, rate: u32) {
         delays.len(),
         start.elapsed().as_secs_f64()
     );
+    if let Some(path) = std::env::var_os("DIRHERALD_SOAK_LOG") {
+        std::fs::write(path, site.log()).expect("writing the log");
+    }
     let all = [("lost", &reckoning.lost), ("false", &reckoning.made_up), ("wrong", &post.wrong)];
     for (what, lines) in all {
         for line in lines.iter().take(40) {
             println!("{what}: {line}");
         }
     }
-    assert!(all.iter().all(|(_, lines)| lines.is_empty()), "seed {seed}: see above");
+    if all.iter().all(|(_, lines)| lines.is_empty()) {
+        return;
+    }
+    for (from, to, what) in &log.disturbances {
+        println!("{from} to {to}: {what}");
+    }
+    panic!("seed {seed}: see above");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 12)]

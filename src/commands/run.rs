@@ -17,7 +17,7 @@ use crate::{
     db::{Db, DbError, MirrorView, RunLock, StoreContext, StoreNo},
     directory::watched::WatchedTree,
     error_chain::chain,
-    jobs::state_file,
+    jobs::{prune, state_file},
     outbox::mailer::Mailer,
     pipeline::{self, Directory},
     telemetry,
@@ -48,6 +48,7 @@ pub(super) async fn run(config: Complete) -> Result<Exit, CommandError> {
         stores.spawn(pipeline::run(store, cancel.clone()));
     }
     info!(version = env!("CARGO_PKG_VERSION"), stores = stores.len(), "dirherald runs");
+    stores.spawn(prune::run(db.clone(), config.state.keep, cancel.clone()));
     let ended = tokio::select! {
         () = signals.asked_to_stop() => Ok(Exit::Success),
         damage = state_file::run(db.clone(), &lock, cancel.clone()) => damage.map(|()| Exit::Success),

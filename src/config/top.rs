@@ -1,6 +1,6 @@
 //! The whole tree: what stands outside the stores, `[defaults]`, and each store over them.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use figment::value::{Dict, Value};
 
@@ -18,6 +18,9 @@ use super::{
     walk::{Place, shown, unknown_at_top},
 };
 use crate::{directory::store_name::StoreName, telemetry::LogFormat};
+
+/// The cap of the hour and the guard look back; nobody wants to know less than a day.
+const SHORTEST_KEEP: Duration = Duration::from_hours(24);
 
 const GLOBAL: Table = Table { keys: GLOBAL_KEYS, not_yet: not_yet::GLOBAL };
 const STORE: Table = Table { keys: STORE_KEYS, not_yet: not_yet::STORE };
@@ -57,7 +60,12 @@ fn read_global(
         report.refuse("state.path".into(), problem);
         return Err(Refused);
     };
-    let state = StateSettings { path, keep: values.get("state.keep")? };
+    let keep = values.get("state.keep")?;
+    if keep < SHORTEST_KEEP {
+        report.refuse("state.keep".into(), "must be at least 1d: what was just told is still asked about");
+        return Err(Refused);
+    }
+    let state = StateSettings { path, keep };
     Ok((state, LogSettings { format: log_format(&values)?, level: log_level(&values)? }))
 }
 

@@ -103,7 +103,7 @@ fn dispatch(
         });
         match decided {
             Ok((set, decision)) => {
-                note_deleted(connection, context.no, &set.events)?;
+                note_deleted(connection, context.no, &set.events, now)?;
                 store_decision(connection, context.no, seq, &decision, &ticked, now)?;
                 dispatched.notifications += decision.notifications.len();
             }
@@ -162,13 +162,15 @@ pub(super) fn note_deleted(
     connection: &Connection,
     store: StoreNo,
     events: &[ChangeEvent],
+    now: Timestamp,
 ) -> Result<(), DbError> {
     let deleted = events.iter().filter(|event| matches!(event.change, Change::ObjectDeleted { .. }));
     for id in deleted.filter_map(|event| event.entry.id) {
         execute(
             connection,
-            "INSERT OR IGNORE INTO deleted_entry (store, id) VALUES (?1, ?2)",
-            params![store.0, id.0.as_bytes()],
+            "INSERT INTO deleted_entry (store, id, at) VALUES (?1, ?2, ?3)
+             ON CONFLICT (store, id) DO UPDATE SET at = excluded.at",
+            params![store.0, id.0.as_bytes(), micros(now)],
         )?;
     }
     Ok(())

@@ -149,6 +149,13 @@ fn up_to_date(path: &Path, connection: Connection) -> Result<Option<Connection>,
     }
 }
 
+/// Opens for reading all there is into another file; as above.
+pub(super) fn open_for_copying(path: &Path) -> Result<Option<Connection>, DbError> {
+    let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    recognise(path, &connection)?;
+    up_to_date(path, connection)
+}
+
 /// Opens for writes that are taken back, all of them; as above.
 pub(super) fn open_for_rehearsing(path: &Path) -> Result<Option<Connection>, DbError> {
     let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
@@ -271,50 +278,4 @@ fn migrate(connection: &mut Connection) -> Result<(), DbError> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_file_whose_first_migration_never_came_is_ours_and_says_nothing() {
-        let directory = tempfile::tempdir().unwrap();
-        let state = directory.path().join("state.db");
-        let begun = Connection::open(&state).unwrap();
-        begun.execute_batch("PRAGMA journal_mode = WAL;").unwrap();
-        assert!(open_for_reading(&state).unwrap().is_none());
-        drop(begun);
-        assert!(open_for_reading(&state).unwrap().is_none());
-        drop(open_for_writing(&state).unwrap());
-        assert!(open_for_reading(&state).unwrap().is_some());
-    }
-
-    #[test]
-    fn a_file_of_an_older_version_is_brought_up_to_date_by_who_writes_and_not_by_who_looks() {
-        let directory = tempfile::tempdir().unwrap();
-        let state = directory.path().join("state.db");
-        let first = MIGRATIONS.first().unwrap();
-        let sql = format!("{first} PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = 1;");
-        Connection::open(&state).unwrap().execute_batch(&sql).unwrap();
-        for looked in [open_for_reading(&state), open_beside_a_daemon(&state)] {
-            assert!(matches!(looked, Err(DbError::Older { found: 1, .. })), "{looked:?}");
-        }
-        drop(open_for_writing(&state).unwrap());
-        assert!(open_for_reading(&state).unwrap().is_some());
-    }
-
-    #[test]
-    fn a_file_of_something_else_is_left_alone() {
-        let directory = tempfile::tempdir().unwrap();
-        let check = |name: &str, sql: &str| {
-            let path = directory.path().join(name);
-            Connection::open(&path).unwrap().execute_batch(sql).unwrap();
-            let before = fs::read(&path).unwrap();
-            for opened in [open_for_writing(&path).map(drop), open_for_reading(&path).map(drop)] {
-                assert!(matches!(opened, Err(DbError::Foreign { .. })), "{sql}: {opened:?}");
-            }
-            assert_eq!(fs::read(&path).unwrap(), before, "{sql}");
-        };
-        check("tables", "CREATE TABLE shopping (what TEXT)");
-        check("application", "PRAGMA application_id = 7");
-        check("version", "PRAGMA user_version = 7");
-    }
-}
+mod tests;

@@ -2,7 +2,7 @@
 
 use super::{baseline, open};
 
-fn plan_of(sql: &str) -> String {
+pub(super) fn plan_of(sql: &str) -> String {
     let connection = open::in_memory().unwrap();
     baseline::ensure_indexes(&connection).unwrap();
     let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();

@@ -66,7 +66,7 @@ async fn compose_all(store: &Store, cancel: &CancellationToken) -> Result<Option
         let options = Arc::clone(&store.options);
         let composable = store.db.composable(store.context.no, options, after, now).await?;
         let mut drafts = Vec::new();
-        for due in &composable.due {
+        for due in composable.due.iter().take_while(|_| !cancel.is_cancelled()) {
             drafts.extend(draft(store, due, now).await?);
         }
         let written = drafts.len();

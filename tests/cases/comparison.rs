@@ -26,10 +26,11 @@ use crate::{
     },
 };
 
-/// The entry of slapd's own configuration that is about the company.
-const MAIN: &str = "olcDatabase={1}mdb,cn=config";
 const WAREHOUSE: &str = "cn=warehouse,ou=groups";
 const WANJIRU: &str = "uid=wanjiru,ou=people";
+
+/// The database, in the server's own configuration.
+const MAIN: &str = "olcDatabase={1}mdb,cn=config";
 
 const WANJIRU_JOINED: [&str; 2] = [
     "ravi: owner: Wanjiru Kamau was added to warehouse",
@@ -310,7 +311,7 @@ async fn m25_a_comparison_that_meets_a_limit_is_given_up_and_the_directory_is_fo
     let entries = scene.status().entries;
     let config = Ldap::config(&scene.slapd).await;
     let limits = format!("dn.exact=\"{}\" size=10 time=unlimited", scene.slapd.service_dn());
-    config.replace("olcDatabase={1}mdb,cn=config", "olcLimits", &[&limits]).await;
+    config.replace(MAIN, "olcLimits", &[&limits]).await;
     let scene = scene.with("full_comparison", "\"1h\"");
     scene.site.state().execute("UPDATE store SET compared_at = 0", []).expect("long ago");
     let daemon = scene.site.start();

@@ -98,6 +98,34 @@ async fn a_daemon_that_starts_while_the_server_is_frozen_stops_cleanly() {
 }
 
 /// While dirherald is connected, `spoil` makes that it can no longer read what it read, and the connection breaks.
+/// slapd stores its contextCSN now and then, and takes what it has stored for what its session log begins with. When
+/// it is killed, the log is empty and said to cover what was deleted before: whoever was away is not told.
+#[tokio::test]
+async fn l16_a_deletion_that_a_killed_slapd_forgot_is_found_by_a_comparison() {
+    let mut scene = Scene::of(Setup::company().session_log(100)).await;
+    let daemon = scene.live().await;
+    daemon.stop().await;
+    scene.ldap.delete("cn=payroll,ou=groups").await;
+    scene.slapd.kill();
+    scene.slapd.start_again();
+    scene.bind_again().await;
+    wanjiru_joins(&scene).await;
+    let daemon = scene.live().await;
+    scene.assert_told(&WANJIRU_JOINED).await;
+    let ran = scene.site.run(&["compare", "--apply"]).await;
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    scene
+        .assert_told(&[
+            WANJIRU_JOINED[0],
+            WANJIRU_JOINED[1],
+            "jonas: owner: The group payroll was deleted",
+            "chloe: owner, removed_members: The group payroll was deleted",
+            "tomasz: removed_members: The group payroll, to which you belonged, was deleted",
+        ])
+        .await;
+    daemon.stop().await;
+}
+
 #[tokio::test]
 async fn l16_a_look_up_that_is_not_answered_does_not_keep_it_from_stopping() {
     let mut scene = Scene::company().await;

@@ -116,9 +116,10 @@ async fn m28_damage_found_while_running_ends_the_daemon_before_the_checkpoint_mo
     let ldap = Ldap::admin(&slapd).await;
     ldap.add_member("cn=warehouse,ou=groups", "uid=wanjiru,ou=people").await;
     smtp.wait_for(2).await;
-    wait::until("all is delivered", || {
+    wait::until_async("all is delivered", async || {
         (site.count("SELECT count(*) FROM message WHERE due_at IS NOT NULL") == 0).then_some(())
-    });
+    })
+    .await;
     let state = site.state();
     let copy = site.state_file().with_file_name("copy.db");
     state.execute("VACUUM INTO ?1", [copy.to_str().expect("UTF-8")]).expect("a copy");

@@ -263,7 +263,14 @@ async fn a_connector_whose_batches_nobody_wants_ends() {
 #[tokio::test]
 async fn l03_a_refused_checkpoint_leads_to_a_full_refresh() {
     let refused = vec![Step::answer(ber::search_done(4096, "")), Step::Hold];
-    let full = vec![entry("dc=x", 1), refresh_done(), Step::Hold];
+    // Asked whether it is behind, it refuses once more; then everything is asked for.
+    let full = vec![
+        Step::answer(ber::search_done(4096, "")),
+        Step::expect_with(Operation::Search, "1.3.6.1.4.1.4203.1.9.1.1"),
+        entry("dc=x", 1),
+        refresh_done(),
+        Step::Hold,
+    ];
     let (_server, mut following) = scripted([refused, full]).await;
     following.stored.set(Some(Checkpoint { mechanism: Mechanism::Syncrepl, bytes: b"csn=old".to_vec() }));
     let failure = following.failure().await;

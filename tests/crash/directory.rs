@@ -41,7 +41,7 @@ pub enum Manner {
 
 impl Manner {
     pub fn setup(self, company: &Company) -> Setup {
-        let setup = Setup::seeded(BASE, &ldif(company));
+        let setup = Setup::seeded(BASE, &ldif(company)).remembers_deletions();
         match self {
             Self::Tidy => setup.with(Overlay::Refint).session_log(1000),
             Self::Forgetful => setup.with(Overlay::Refint),

@@ -200,9 +200,11 @@ class Mail:
 
 
 def stored(value):
-    """What a value is shown as."""
+    """What a value is shown as: of one of more than 64 KB the beginning."""
     try:
         text = value.decode("utf-8", "strict")
+        if len(value) > 65_536:
+            text = value[:65_000].decode("utf-8", "ignore")
         if not text.startswith("{base64}"):
             return text
     except UnicodeDecodeError:

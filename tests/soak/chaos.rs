@@ -23,8 +23,8 @@ use crate::support::{
 #[derive(Debug, Default)]
 pub struct Log {
     pub counts: BTreeMap<String, usize>,
-    /// From before it was done until the victim ran again.
-    pub disturbances: Vec<(Timestamp, Timestamp)>,
+    /// From before it was done until the victim ran again, and what it was.
+    pub disturbances: Vec<(Timestamp, Timestamp, String)>,
     /// When dirherald was ended, by whatever means.
     pub ends: Vec<Timestamp>,
 }
@@ -69,8 +69,9 @@ impl Chaos {
 
     fn note(&self, victim: &str, blow: Blow, begun: Timestamp) {
         let mut log = self.log.lock().expect("nobody panics with the log in hand");
-        *log.counts.entry(format!("{victim} {blow:?}").to_lowercase()).or_default() += 1;
-        log.disturbances.push((begun, clock::now()));
+        let what = format!("{victim} {blow:?}").to_lowercase();
+        *log.counts.entry(what.clone()).or_default() += 1;
+        log.disturbances.push((begun, clock::now(), what));
     }
 
     /// Gives the server back, running.
@@ -131,7 +132,11 @@ impl Chaos {
             daemon.assert_runs();
             match blow {
                 Blow::Kill => daemon.kill().await,
-                Blow::Restart => daemon.stop().await,
+                Blow::Restart => {
+                    // Before that it would not hear the signal.
+                    wait::until("dirherald runs", || daemon.log().contains("dirherald runs").then_some(()));
+                    daemon.stop().await;
+                }
                 Blow::Freeze => {
                     daemon.signal("STOP");
                     wait::until("dirherald is stopped", || {

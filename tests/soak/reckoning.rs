@@ -6,11 +6,14 @@
 //! had seen the one before the next was made. Of all ways to cut, the one that leaves the least unexplained is
 //! taken; what it leaves is lost or false.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use jiff::Timestamp;
 
-use super::ledger::{Fact, History, Ledger, Slot};
+use super::ledger::{Fact, History, Ledger, Slot, Transition};
 
 /// What dirherald said of one slot in one change set.
 #[derive(Debug, Clone, Default)]
@@ -49,6 +52,12 @@ pub struct Reckoning {
 pub struct Proofs(pub Vec<Proof>);
 
 impl Proofs {
+    /// Between two proofs.
+    pub fn longest_silence(&self) -> Duration {
+        let silences = self.0.windows(2).map(|pair| pair[1].at.duration_since(pair[0].at));
+        silences.max().map_or(Duration::ZERO, jiff::SignedDuration::unsigned_abs)
+    }
+
     /// Whether it is known that what was done at `done` was stored before something else was begun.
     fn separate(&self, done: Timestamp, begun: Timestamp) -> bool {
         let first = self.0.partition_point(|proof| proof.covered < done);
@@ -113,8 +122,9 @@ impl Reckoning {
                 }
                 Step::Lost(from) => {
                     let facts = slot.facts(history.value(from), history.value(i));
-                    let when = history.transitions[i - 1].done;
-                    self.lost.extend(facts.iter().map(|fact| format!("{fact:?} of {when}: to nobody")));
+                    let Transition { begun, done, .. } = &history.transitions[i - 1];
+                    let line = |fact| format!("{fact:?}, begun {begun}, done {done}: to nobody");
+                    self.lost.extend(facts.iter().map(line));
                     i = from;
                 }
                 Step::MadeUp => {

@@ -320,8 +320,8 @@ fn what_is_not_there_yet_is_refused_but_at_its_default() {
         ],
     );
     check_file(
-        &acme("").replacen("[id", "state.keep = '30d'\n[id", 1),
+        &acme("").replacen("[id", "state.keep = '23h'\n[id", 1),
         &[],
-        &["state.keep: is not there yet in this version: leave it out, or at keep = \"365d\""],
+        &["state.keep: must be at least 1d: what was just told is still asked about"],
     );
 }

@@ -200,7 +200,7 @@ fn discard(connection: &Connection, store: StoreNo, hold: HoldNo, now: Timestamp
         .during("read what is held")?;
     for set in &sets {
         if let Some(deletion) = deletion(connection, *set)? {
-            note_deleted(connection, store, &[deletion])?;
+            note_deleted(connection, store, &[deletion], now)?;
         }
         connection
             .prepare_cached("UPDATE change_set SET held = 0, dispatched_at = ?2 WHERE seq = ?1")

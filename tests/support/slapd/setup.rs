@@ -32,6 +32,7 @@ pub struct Setup {
     access: String,
     server_names: Vec<&'static str>,
     max_size: u64,
+    checkpoint: &'static str,
 }
 
 /// An overlay beside syncprov, which is always there.
@@ -74,6 +75,7 @@ impl Setup {
             access: String::new(),
             server_names: vec!["localhost", "127.0.0.1"],
             max_size: 256 << 20,
+            checkpoint: "100 10",
         }
     }
 
@@ -115,6 +117,13 @@ impl Setup {
     /// syncprov remembers this many changes, deletions among them, until the server stops.
     pub fn session_log(mut self, changes: u32) -> Self {
         self.session_log = Some(changes);
+        self
+    }
+
+    /// syncprov stores how far it is with each change, and not after each hundredth: a server that is killed does
+    /// not forget that it deleted something.
+    pub fn remembers_deletions(mut self) -> Self {
+        self.checkpoint = "1 1";
         self
     }
 
@@ -177,6 +186,7 @@ impl Setup {
         let path = dir.to_str().expect("a temporary path in UTF-8");
         CONFIGURATION
             .replace("@OVERLAYS@", &overlays)
+            .replace("syncprov-checkpoint 100 10", &format!("syncprov-checkpoint {}", self.checkpoint))
             .replace("@LIMITS@", &self.service_limit.configuration())
             .replace("@ACCESS@", &self.access)
             .replace("@DIR@", path)
