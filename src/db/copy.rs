@@ -1,6 +1,8 @@
 //! A copy of the state file for trying out what would come of something.
 
 use std::{
+    fs::Permissions,
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     thread,
 };
@@ -32,8 +34,11 @@ impl StateCopy {
         let daemon_runs = RunLock::is_held(path);
         let Some(state) = open::open_for_reading(path)? else { return Ok(None) };
         let beside = path.parent().filter(|parent| *parent != Path::new("")).unwrap_or(Path::new("."));
-        let directory =
-            tempfile::Builder::new().prefix(".dirherald-compare-").tempdir_in(beside).map_err(refused)?;
+        let directory = tempfile::Builder::new()
+            .prefix(".dirherald-compare-")
+            .permissions(Permissions::from_mode(0o700))
+            .tempdir_in(beside)
+            .map_err(refused)?;
         let copy = Self { directory, daemon_runs };
         open::create_private(&copy.path())?;
         let mut connection = Connection::open(copy.path()).during("open a copy of the state file")?;
@@ -69,8 +74,6 @@ fn fill(state: &Connection, copy: &mut Connection) -> Result<(), DbError> {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt;
-
     use super::*;
 
     #[test]

@@ -218,6 +218,13 @@ async fn l07_a_directory_that_went_back_is_waited_for_then_compared_and_all_of_i
     let lines = scene.events();
     assert!(lines.contains(&"member-removed warehouse Wanjiru Kamau".to_owned()), "{lines:?}");
     assert!(lines.contains(&"object-created payroll".to_owned()), "{lines:?}");
+    let held: i64 = scene
+        .site
+        .state()
+        .query_row("SELECT held FROM comparison", [], |row| row.get(0))
+        .expect("what is held of the one comparison");
+    assert_eq!(held, *events, "all of it");
+    assert_eq!(scene.status().held, u64::try_from(held).expect("a count"));
     assert_eq!(scene.status().last_error, None);
     daemon.stop().await;
     // It is as new as what is known now, and is resumed from there.
