@@ -431,7 +431,7 @@ impl<M: Mirror> Facts<'_, M> {
             if let Found::Deleted(last) = &later.finding.found {
                 people = self.found_since_with_rank(last.of(relation))?;
             }
-            if later.finding.order == Order::OfTheChanges {
+            if self.surely_comes_before(later) {
                 let came = later.arrivals.iter().filter(|(came, _)| came.relation == relation);
                 let came: BTreeSet<_> = came.map(|(_, who)| identity(who)).collect();
                 people.retain(|person| !came.contains(&identity(&person.entry)));
@@ -441,6 +441,14 @@ impl<M: Mirror> Facts<'_, M> {
             }
         }
         Ok(people)
+    }
+
+    /// What a refresh found comes after live changes that were still waiting when it began, and in no order itself.
+    fn surely_comes_before(&self, later: &Turns<'_>) -> bool {
+        match (self.finding.order, later.finding.order) {
+            (Order::Arbitrary, Order::Arbitrary) => false,
+            (Order::OfTheChanges, _) | (_, Order::OfTheChanges) => true,
+        }
     }
 
     fn ranked(&self, no: EntryNo, kind: EntryKind, relation: Relation) -> Result<Vec<RankedRef>, M::Error> {

@@ -232,7 +232,10 @@ impl<'a> Supply<'a> {
             if let Source::Checked { ldap, probe, refused } = &mut self.source
                 && !is_taken(ldap, probe, "mail", &address).await
             {
-                refused.addresses.push_back(address);
+                // Each of them once: it tells one cell from another.
+                if !refused.addresses.contains(&address) {
+                    refused.addresses.push_back(address);
+                }
                 continue;
             }
             return address;

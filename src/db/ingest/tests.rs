@@ -746,6 +746,20 @@ async fn owners_are_those_of_each_change_whatever_came_after_it_in_the_same_batc
     );
 }
 
+#[tokio::test]
+async fn owners_are_those_of_a_live_change_that_still_waited_when_a_refresh_showed_others() {
+    let mut world = World::new(company()).await;
+    let waits = world.try_batch(Phase::Live, vec![Is(ops(&["ada", "ben", "dee"]))]).await.unwrap();
+    assert_eq!(waits.unresolved.len(), 1);
+    world.refresh(vec![Is(group('o', "ops", &["ada", "ben", "dee"]).with_all("owner", &["ben"]))]).await;
+    let names = |event: &ChangeEvent| {
+        let names: Vec<_> = event.owners.iter().map(|owner| owner.entry.name.clone()).collect();
+        format!("{}: {}", event.change.name(), names.join(" "))
+    };
+    let told: Vec<_> = world.db.all_events().await.iter().map(names).collect();
+    assert_eq!(told, ["member-added: cem", "owner-removed: ben cem", "owner-added: ben cem"]);
+}
+
 /// What is told of `said` in one batch while an answer is outstanding: each event with its group's owners.
 async fn told_together(said: Vec<Said>) -> Vec<String> {
     let mut world = World::new(company()).await;
