@@ -24,7 +24,7 @@ use crate::support::{
 
 const MESSAGES: &str = "DIRHERALD_QUEUE_MESSAGES";
 /// What `make test` takes.
-const FEW: usize = 5_000;
+const FEW: usize = 3_000;
 /// Who hears of each change.
 const OWNERS: usize = 1_000;
 /// From the first thousand messages to the last, at the peak, in kilobytes. A message and its notification have some

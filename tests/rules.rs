@@ -54,7 +54,20 @@ const NARROW: &[(&str, &[&str])] = &[
             "outbox",
         ],
     ),
-    ("config", &["clock", "telemetry", "directory", "connector", "notify", "lifecycle", "expiry", "outbox"]),
+    (
+        "config",
+        &[
+            "clock",
+            "telemetry",
+            "directory",
+            "connector",
+            "change",
+            "notify",
+            "lifecycle",
+            "expiry",
+            "outbox",
+        ],
+    ),
 ];
 
 /// Crates that one module alone sees.

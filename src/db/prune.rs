@@ -6,8 +6,8 @@ use rusqlite::{Connection, Params, params};
 
 use super::{Db, DbError, error::During, rows::micros, worker::Priority};
 
-/// Rows that one call looks at or removes: measured, well under 50 ms.
-const ROWS_AT_ONCE: u32 = 128;
+/// Rows that one call looks at or removes: measured, some milliseconds, and what the disk takes to make them last.
+const ROWS_AT_ONCE: u32 = 64;
 
 /// What pruning has come to. It begins with the default.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -24,7 +24,10 @@ async fn scene() -> Scene {
 fn hold(scene: &Scene, group: &str) {
     let sql = format!(
         "INSERT INTO hold (id, store, cause, facts, since)
-         SELECT unhex(replace('{HOLD}', '-', '')), no, 'membership', json_object('group', json_object('name', '{group}')),
+         SELECT unhex(replace('{HOLD}', '-', '')), no, 'membership',
+                json_object('cause', 'membership',
+                            'group', json_object('id', NULL, 'dn', 'cn=group', 'kind', 'group', 'name', '{group}'),
+                            'members', 30, 'added', 2, 'removed', 17, 'limit_percent', 50, 'window_seconds', 300),
                 {} FROM store WHERE name = '{STORE}'",
         clock::now().as_microsecond(),
     );

@@ -185,13 +185,6 @@ async fn l15_well_formed_messages_with_malformed_parts_end_the_connection_and_no
         (Step::AnswerWithControls(ber::tlv(0x64, b""), vec![good_state()]), "an entry without a name"),
         (
             Step::AnswerWithControls(
-                ber::tlv(0x64, &[ber::octets([0xff]), ber::sequence(&[])].concat()),
-                vec![good_state()],
-            ),
-            "name is not UTF-8",
-        ),
-        (
-            Step::AnswerWithControls(
                 ber::tlv(0x64, &[ber::octets("cn=a"), ber::sequence(&[ber::octets("cn")])].concat()),
                 vec![good_state()],
             ),

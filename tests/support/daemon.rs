@@ -12,7 +12,8 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fs::{self, OpenOptions},
+    fs::{self, OpenOptions, Permissions},
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::Stdio,
     sync::{Arc, Mutex},
@@ -151,6 +152,8 @@ impl Site {
     fn written(self) -> Self {
         let lines: Vec<_> = self.keys.iter().map(|(path, value)| format!("{path} = {value}")).collect();
         fs::write(self.config_file(), lines.join("\n")).expect("writing the configuration");
+        // There are passwords in it.
+        fs::set_permissions(self.config_file(), Permissions::from_mode(0o600)).expect("closing it");
         self
     }
 
