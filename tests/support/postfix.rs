@@ -7,7 +7,7 @@
 //! ```
 //!
 //! Postfix drops privileges between its programs, so the tests that use it run as root. It dies with the value,
-//! and with the test process if that is killed: its programs end when their master is gone.
+//! and with the test process if that is killed, frozen or not.
 
 use std::{
     fs,
@@ -37,7 +37,38 @@ const PROGRAMS: &str = "/usr/lib/postfix/sbin";
 pub struct Postfix {
     dir: TempDir,
     ports: [u16; 3],
-    master: Option<Child>,
+    master: Option<Master>,
+}
+
+/// Its first program, which leads a group of processes, and whoever sees to it that the group ends with us: the
+/// signal that setpriv could ask for is forgotten when a process changes its user for a moment, as this one does.
+#[derive(Debug)]
+struct Master {
+    process: Child,
+    guardian: Child,
+}
+
+impl Master {
+    fn start(command: Command) -> Self {
+        let process = spawn(command);
+        // Reads until our end of the pipe is gone. In a group of its own: what interrupts us must not end it first.
+        let mut guardian = Command::new("sh");
+        guardian
+            .args(["-c", &format!("cat; kill -KILL -{} 2>&-", process.id())])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .process_group(0);
+        let guardian = spawn(guardian);
+        Self { process, guardian }
+    }
+}
+
+impl Drop for Master {
+    fn drop(&mut self) {
+        drop(self.guardian.stdin.take());
+        let _ = self.guardian.wait();
+        let _ = self.process.wait();
+    }
 }
 
 /// Whom it takes mail for, and how patient it is.
@@ -110,7 +141,7 @@ impl Postfix {
     }
 
     fn pid(&self) -> u32 {
-        self.master.as_ref().expect("Postfix runs").id()
+        self.master.as_ref().expect("Postfix runs").process.id()
     }
 
     /// Ends it as an administrator would.
@@ -127,7 +158,7 @@ impl Postfix {
 
     fn wait_for_end(&mut self) {
         let mut master = self.master.take().expect("Postfix runs");
-        wait::until("Postfix ends", || master.try_wait().expect("asking for our own child"));
+        wait::until("Postfix ends", || master.process.try_wait().expect("asking for our own child"));
     }
 
     /// Starts one that was stopped or killed, at the same ports, with the queue it had.
@@ -156,10 +187,12 @@ impl Postfix {
         assert!(status.expect("starting postqueue").success(), "flushing the queue: {}", self.log());
     }
 
-    /// How many messages it has taken and not delivered.
+    /// How many messages it has taken and not delivered. A queue file is whole, and its message taken, when its
+    /// owner may execute it (cleanup(8)); one that a kill left unfinished stays behind and means nothing.
     pub fn queued(&self) -> usize {
         let queues = ["incoming", "active", "deferred"];
-        queues.iter().map(|queue| files_below(&self.dir.path().join("spool").join(queue)).len()).sum()
+        let files = queues.iter().flat_map(|queue| files_below(&self.dir.path().join("spool").join(queue)));
+        files.filter(|file| is_executable(file)).count()
     }
 
     /// The files of the maildir for everybody, in any order.
@@ -220,16 +253,14 @@ impl Drop for Postfix {
     fn drop(&mut self) {
         let Some(mut master) = self.master.take() else { return };
         // Its programs are not ours to wait for; they are done when they let go of the queue.
-        signal("TERM", master.id());
-        signal_group("CONT", master.id());
+        signal("TERM", master.process.id());
+        signal_group("CONT", master.process.id());
         for _ in 0..500 {
-            if matches!(master.try_wait(), Ok(Some(_)) | Err(_)) {
+            if matches!(master.process.try_wait(), Ok(Some(_)) | Err(_)) {
                 return;
             }
             wait::pause();
         }
-        let _ = master.kill();
-        let _ = master.wait();
     }
 }
 
@@ -303,21 +334,21 @@ fn write_login(dir: &Path) {
 }
 
 /// `None`: a port was taken.
-fn try_start(dir: &Path, port: u16) -> Option<Child> {
+fn try_start(dir: &Path, port: u16) -> Option<Master> {
     let log = fs::File::create(dir.join("output")).expect("a file for its output");
     let begins = fs::read_to_string(dir.join("log")).unwrap_or_default().len();
-    let mut command = Command::new("setpriv");
+    let mut command = Command::new(format!("{PROGRAMS}/master"));
     command
-        .args(["--pdeathsig", "KILL", "--", &format!("{PROGRAMS}/master"), "-d", "-c"])
+        .args(["-d", "-c"])
         .arg(dir.join("etc"))
         .stdin(Stdio::null())
         .stdout(log.try_clone().expect("the same file"))
         .stderr(log)
         // On SIGTERM it ends all of its group.
         .process_group(0);
-    let mut master = spawn(command);
+    let mut master = Master::start(command);
     let ended = wait::until("Postfix greets, or ends", || {
-        if master.try_wait().expect("asking for our own child").is_some() {
+        if master.process.try_wait().expect("asking for our own child").is_some() {
             return Some(true);
         }
         greets(port).then_some(false)
@@ -336,6 +367,10 @@ fn greets(port: u16) -> bool {
     stream.set_read_timeout(Some(Duration::from_secs(5))).expect("a limit");
     let mut line = String::new();
     BufReader::new(stream).read_line(&mut line).is_ok() && line.starts_with("220 ")
+}
+
+fn is_executable(file: &Path) -> bool {
+    fs::metadata(file).is_ok_and(|file| file.permissions().mode() & 0o100 != 0)
 }
 
 /// In all its directories. What goes meanwhile is left out.

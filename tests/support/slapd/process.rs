@@ -72,7 +72,7 @@ pub fn spawn(command: Command) -> Child {
     });
     let (answer, child) = mpsc::channel();
     starter.send((command, answer)).expect("the thread that starts processes lives");
-    child.recv().expect("the thread that starts processes answers").expect("starting a server by setpriv")
+    child.recv().expect("the thread that starts processes answers").expect("starting a server")
 }
 
 /// Through the shell, whose `kill` is built in; the program of that name may be missing.
