@@ -168,19 +168,21 @@ async fn what_waits_when_redirect_to_is_switched_on_leaves_for_the_pilots() {
     let mut scene = scene.with("notify.redirect_to", PILOTS);
     scene.smtp.start_again().await;
     let daemon = scene.live().await;
-    let mails = scene.smtp.wait_for(4).await;
+    let mails = scene.smtp.wait_for(6).await;
     assert_eq!(
         redirected(&mails),
         [
             "copilot: audit: Wanjiru Kamau was added to warehouse",
+            "copilot: audit: company: 1 mail was given up",
             "copilot: ravi: Wanjiru Kamau was added to warehouse",
             "pilot: audit: Wanjiru Kamau was added to warehouse",
+            "pilot: audit: company: 1 mail was given up",
             "pilot: ravi: Wanjiru Kamau was added to warehouse",
         ]
     );
     let retried = scene.site.run(&["outbox", "retry", &given_up]).await;
     assert!(retried.stdout.contains("delivered to pilot@"), "{} {}", retried.stdout, retried.stderr);
-    let mails = scene.smtp.wait_for(6).await;
+    let mails = scene.smtp.wait_for(8).await;
     assert!(redirected(&mails).contains(&"copilot: wanjiru: You were added to warehouse".to_owned()));
     scene.assert_no_duplicates();
     // What was in the queue kept its ids.
