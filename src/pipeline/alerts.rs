@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
 use uuid::Uuid;
 
-use super::{LOOK_AROUND, Store, woken};
+use super::{LOOK_AROUND, Store, say, woken};
 use crate::{
     clock,
     db::{AlertLetter, AlertMail, DbError, DueAlert},
@@ -28,14 +28,18 @@ enum AlertError {
     Render(#[from] RenderError),
     #[error("cannot write an alert")]
     Message(#[from] MessageError),
-    #[error("cannot store an alert")]
+    #[error(transparent)]
     Db(#[from] DbError),
 }
 
 pub(super) async fn run(store: Arc<Store>, cancel: CancellationToken) {
     loop {
-        if let Err(error) = say_what_is_due(&store, clock::now()).await {
-            error!(error = chain(&error), "cannot say what needs a hand");
+        match say_what_is_due(&store, clock::now()).await {
+            Ok(()) => {}
+            Err(AlertError::Db(error)) => say(&error, "cannot say what needs a hand"),
+            Err(error @ (AlertError::Render(_) | AlertError::Message(_))) => {
+                error!(error = chain(&error), "cannot say what needs a hand");
+            }
         }
         if !woken(&store.wake.alerts, LOOK_AROUND, &cancel).await {
             return;

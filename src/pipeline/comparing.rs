@@ -11,6 +11,7 @@ use super::{
     elsewhere::ElsewhereError,
     follow::{Ended, advised, follow, say_error, with_advice},
     ingest::{ASK_AGAIN, Ingest, Until},
+    say,
 };
 use crate::{
     change::{observation::Observed, purpose::Purpose},
@@ -154,7 +155,7 @@ impl Ingest {
         match self.store.db.unfinished_comparison(self.store.context.no).await {
             Ok(why) => why.map(|why| format!("the last full comparison could not be finished: {why}")),
             Err(error) => {
-                error!(error = chain(&error), "cannot read what became of the last comparison");
+                say(&error, "cannot read what became of the last comparison");
                 None
             }
         }

@@ -212,7 +212,7 @@ impl Delivery {
             {
                 Ok(0) => break,
                 Ok(some) => messages += some,
-                Err(error) => return error!(error = chain(&error), "cannot give aged messages up"),
+                Err(error) => return say(&error, "cannot give aged messages up"),
             }
         }
         if messages > 0 {
