@@ -4,6 +4,7 @@
 //! per hand-over step, ingest before everything else. Commands that only look use a [`Reader`] of their own, and
 //! those that want something of the queue leave [`Requests`].
 
+mod access;
 mod alerts;
 mod backup;
 mod baseline;
@@ -41,11 +42,12 @@ mod worker;
 use std::path::Path;
 
 pub use self::{
+    access::Access,
     alerts::{AlertLetter, AlertMail, DueAlert},
     backup::{BackupError, back_up},
     comparisons::{
         Asked, ComparisonLook, ComparisonNo, ComparisonOutcome, ComparisonStage, Comparisons, NextComparison,
-        OpenComparison, Standing,
+        OpenComparison,
     },
     compose::{Composable, Cursor, Draft, DraftCopy, MailDue, Told},
     condition::Condition,

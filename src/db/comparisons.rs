@@ -6,10 +6,9 @@ use jiff::{SignedDuration, Timestamp};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::{
-    Db, DbError, Reader, RunLock, StoreNo,
+    Access, Db, DbError, Reader, StoreNo,
     error::During,
     explanation::known_store,
-    open,
     rows::{dn_at, micros, timestamp, unreadable, uuid_at},
     stores::{self, Baseline},
     worker::Priority,
@@ -192,30 +191,14 @@ pub struct Comparisons {
     connection: Connection,
 }
 
-/// Who can carry out what a command wants.
-pub enum Standing {
-    /// There is no state yet.
-    NoState,
-    /// The command itself, while it holds the lock.
-    Alone(RunLock),
-    /// The daemon that runs.
-    BesideDaemon(Comparisons),
-}
-
 impl Comparisons {
     /// Takes the lock, or finds the daemon that has it.
-    pub fn open(path: &Path) -> Result<Standing, DbError> {
-        if !path.try_exists().map_err(|source| open::open_error(path, source))? {
-            return Ok(Standing::NoState);
-        }
-        match RunLock::take(path) {
-            Ok(lock) => Ok(Standing::Alone(lock)),
-            Err(DbError::Locked { .. }) => Ok(match open::open_beside_a_daemon(path)? {
-                Some(connection) => Standing::BesideDaemon(Self { connection }),
-                None => Standing::NoState,
-            }),
-            Err(error) => Err(error),
-        }
+    pub fn open(path: &Path) -> Result<Access<Self>, DbError> {
+        Ok(match Access::gain(path)? {
+            Access::NoState => Access::NoState,
+            Access::Alone(lock) => Access::Alone(lock),
+            Access::BesideDaemon(connection) => Access::BesideDaemon(Self { connection }),
+        })
     }
 
     /// Asks for a comparison of everything, or of one `entry`. Where one of everything is under way already it is

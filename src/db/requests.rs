@@ -7,7 +7,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use uuid::Uuid;
 
 use super::{
-    DbError, RunLock, StoreNo,
+    Access, DbError, RunLock, StoreNo,
     error::During,
     open,
     rows::{micros, unreadable},
@@ -75,17 +75,11 @@ pub struct Requests {
 impl Requests {
     /// `None`: there is no state file yet, or nothing is in it.
     pub fn open(path: &Path) -> Result<Option<Self>, DbError> {
-        if !path.try_exists().map_err(|source| open::open_error(path, source))? {
-            return Ok(None);
-        }
-        match RunLock::take(path) {
-            Ok(lock) => Ok(Some(Self { connection: open::open_for_writing(path)?, lock: Some(lock) })),
-            Err(DbError::Locked { .. }) => {
-                let connection = open::open_beside_a_daemon(path)?;
-                Ok(connection.map(|connection| Self { connection, lock: None }))
-            }
-            Err(error) => Err(error),
-        }
+        Ok(match Access::gain(path)? {
+            Access::NoState => None,
+            Access::Alone(lock) => Some(Self { connection: open::open_for_writing(path)?, lock: Some(lock) }),
+            Access::BesideDaemon(connection) => Some(Self { connection, lock: None }),
+        })
     }
 
     /// Whether a daemon is there to send what is to be sent.

@@ -16,8 +16,8 @@ use crate::{
     },
     config::{Complete, Config, StoreSettings},
     db::{
-        Asked, Candidate, ComparisonLook, ComparisonNo, ComparisonOutcome, Comparisons, Db, DbError, Reader,
-        RunLock, Standing, StoreContext, StoreState,
+        Access, Asked, Candidate, ComparisonLook, ComparisonNo, ComparisonOutcome, Comparisons, Db, DbError,
+        Reader, RunLock, StoreContext, StoreState,
     },
     pipeline::{self, NotCompared},
 };
@@ -52,9 +52,9 @@ pub(in crate::commands) async fn carry_out(
 ) -> Result<Carried, CommandError> {
     let path = &config.state.path;
     match Comparisons::open(path)? {
-        Standing::NoState => Err(DbError::NoBaseline { store: wish.store.name.to_string() }.into()),
-        Standing::BesideDaemon(comparisons) => beside(path, comparisons, wish).await,
-        Standing::Alone(lock) => {
+        Access::NoState => Err(DbError::NoBaseline { store: wish.store.name.to_string() }.into()),
+        Access::BesideDaemon(comparisons) => beside(path, comparisons, wish).await,
+        Access::Alone(lock) => {
             let complete = complete()?;
             let store = complete.stores.get(&wish.store.name).expect("both come from one file");
             alone(path, &lock, &Wish { store, purpose: wish.purpose, group: wish.group.clone() }).await
