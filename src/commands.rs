@@ -13,6 +13,7 @@ mod held;
 mod man;
 mod outbox;
 mod output;
+mod patience;
 mod run;
 mod simulate;
 mod state_file;

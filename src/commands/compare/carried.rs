@@ -12,6 +12,7 @@ use crate::{
     commands::{
         CommandError, Format,
         output::Output,
+        patience::Patience,
         run::{directory, view},
     },
     config::{Complete, Config, StoreSettings},
@@ -22,11 +23,9 @@ use crate::{
     pipeline::{self, NotCompared},
 };
 
-/// How often a daemon is asked what it has done.
-const STEP: Duration = Duration::from_millis(50);
-/// So often in vain while something is wrong with the directory, ten seconds in all; and thirty while nothing is.
-const STEPS_IN_TROUBLE: usize = 200;
-const STEPS: usize = 600;
+/// So long a daemon that does not compare has while something is wrong with the directory, and while nothing is.
+const IN_TROUBLE: Duration = Duration::from_secs(10);
+const OTHERWISE: Duration = Duration::from_secs(30);
 
 /// What is to be compared, and why.
 pub(in crate::commands) struct Wish<'a> {
@@ -66,7 +65,7 @@ async fn beside(path: &Path, mut comparisons: Comparisons, wish: &Wish<'_>) -> R
     let store = wish.store.name.as_str();
     let group = wish.group.as_ref().map(|group| group.id);
     let no = taken(comparisons.ask(store, wish.purpose, group, clock::now())?, store)?;
-    let mut in_vain = 0;
+    let mut patience = Patience::default();
     loop {
         let look = comparisons.look(no)?;
         if let Some(outcome) = &look.outcome {
@@ -75,13 +74,13 @@ async fn beside(path: &Path, mut comparisons: Comparisons, wish: &Wish<'_>) -> R
         if !RunLock::is_held(path) {
             return Err(CompareError::DaemonGone.into());
         }
-        in_vain = if look.state == StoreState::Comparing.as_str() { 0 } else { in_vain + 1 };
-        let most = if look.trouble.is_some() { STEPS_IN_TROUBLE } else { STEPS };
-        if in_vain > most {
+        if look.state == StoreState::Comparing.as_str() {
+            patience.renew();
+        }
+        if !patience.lasts(if look.trouble.is_some() { IN_TROUBLE } else { OTHERWISE }).await {
             let trouble = look.trouble.unwrap_or_else(|| format!("the store is {}", look.state));
             return Err(CompareError::NotYet { trouble }.into());
         }
-        tokio::time::sleep(STEP).await;
     }
 }
 

@@ -4,14 +4,14 @@ use std::{collections::BTreeSet, path::Path, time::Duration};
 
 use crate::{
     change::event::ChangeEvent,
+    commands::patience::Patience,
     connector::{is_covered, is_reached},
     db::{DbError, EventFilter, EventRow, Reader},
     directory::{checkpoint::Checkpoint, entry::EntryRef},
 };
 
-/// How often, and how many times, the daemon's progress is looked at: ten seconds in all.
-const STEP: Duration = Duration::from_millis(50);
-const STEPS: usize = 200;
+/// How long the daemon has to come to where the comparison was.
+const TO_CATCH_UP: Duration = Duration::from_secs(10);
 
 /// The copy that was compared, and where it stood before.
 pub(super) struct Compared<'a> {
@@ -33,22 +33,26 @@ impl Compared<'_> {
     pub(super) async fn without_what_is_told(&self, rows: Vec<EventRow>) -> Result<Vec<EventRow>, DbError> {
         let mut left = self.without_newer(rows)?;
         let read = self.copy.checkpoint(self.store)?;
-        for _ in 0..STEPS {
-            let Some(daemon) = Reader::open(self.state)? else { break };
-            // In this order: what is told by a checkpoint is stored with it.
-            let reached = daemon.checkpoint(self.store)?;
-            self.take_out_told(&daemon, &mut left)?;
-            let caught_up = match (&read, &reached) {
-                (Some(read), Some(reached)) => is_reached(read, reached),
-                (None, _) | (_, None) => true,
-            };
-            if left.is_empty() || caught_up || !daemon.daemon_runs() {
+        let mut patience = Patience::default();
+        while !self.has_told_all(read.as_ref(), &mut left)? {
+            if !patience.lasts(TO_CATCH_UP).await {
                 break;
             }
-            drop(daemon);
-            tokio::time::sleep(STEP).await;
         }
         Ok(left)
+    }
+
+    /// Takes out of `left` what the daemon has told. `true`: that is all that it tells of what was seen by `read`.
+    fn has_told_all(&self, read: Option<&Checkpoint>, left: &mut Vec<EventRow>) -> Result<bool, DbError> {
+        let Some(daemon) = Reader::open(self.state)? else { return Ok(true) };
+        // In this order: what is told by a checkpoint is stored with it.
+        let reached = daemon.checkpoint(self.store)?;
+        self.take_out_told(&daemon, left)?;
+        let caught_up = match (read, &reached) {
+            (Some(read), Some(reached)) => is_reached(read, reached),
+            (None, _) | (_, None) => true,
+        };
+        Ok(left.is_empty() || caught_up || !daemon.daemon_runs())
     }
 
     /// The feed shows such an entry as a whole. The first event of a change set is on the entry that was read; one

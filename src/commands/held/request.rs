@@ -1,22 +1,20 @@
 //! `held release` and `held discard`: asked of the daemon, or carried out at once where none runs.
 
-use std::time::Duration;
-
 use serde::Serialize;
 use uuid::Uuid;
 
 use super::{RequestArguments, done, find};
 use crate::{
     clock,
-    commands::{CommandError, Exit, Format, output::Output},
+    commands::{
+        CommandError, Exit, Format,
+        output::Output,
+        patience::{FOR_A_REQUEST, Patience},
+    },
     config::Config,
     db::{DbError, HoldAnswer, HoldRow, HoldWish, IdPrefix, Reader, Requests},
     notify::render::visible,
 };
-
-/// How often a daemon is asked what it has done, and how many times before it is given up: five seconds.
-const STEP: Duration = Duration::from_millis(50);
-const STEPS: usize = 100;
 
 /// Why a wish was not carried out.
 #[derive(Debug, thiserror::Error)]
@@ -41,7 +39,7 @@ pub enum HoldRequestError {
     #[error(
         "dirherald has not come to {id} within {seconds} s: the configuration of the running dirherald may lack the \
          store; the request is kept and carried out then",
-        seconds = (STEP * 100).as_secs()
+        seconds = FOR_A_REQUEST.as_secs()
     )]
     NotYet {
         /// Of the hold.
@@ -114,17 +112,17 @@ fn refuse(id: Uuid, wish: HoldWish, answer: HoldAnswer) -> Result<(), HoldReques
 
 /// For as long as something happens.
 async fn wait(config: &Config, id: Uuid) -> Result<(), CommandError> {
-    let (mut left, mut steps) = (u64::MAX, 0);
-    while steps < STEPS {
-        let Some(row) = look(config, id)? else { return Ok(()) };
-        if row.ended.is_some() {
-            return Ok(());
+    let (mut left, mut patience) = (u64::MAX, Patience::default());
+    loop {
+        let Some(row) = look(config, id)?.filter(|row| row.ended.is_none()) else { return Ok(()) };
+        if row.events < left {
+            patience.renew();
         }
-        steps = if row.events < left { 0 } else { steps + 1 };
         left = row.events;
-        tokio::time::sleep(STEP).await;
+        if !patience.lasts(FOR_A_REQUEST).await {
+            return Err(HoldRequestError::NotYet { id }.into());
+        }
     }
-    Err(HoldRequestError::NotYet { id }.into())
 }
 
 fn look(config: &Config, id: Uuid) -> Result<Option<HoldRow>, DbError> {

@@ -1,23 +1,21 @@
 //! `outbox retry` and `outbox delete`: asked of the daemon, or carried out at once where none runs.
 
-use std::time::Duration;
-
 use serde::Serialize;
 use uuid::Uuid;
 
 use super::RequestArguments;
 use crate::{
     clock,
-    commands::{CommandError, Exit, output::Output},
+    commands::{
+        CommandError, Exit,
+        output::Output,
+        patience::{FOR_A_REQUEST, Patience},
+    },
     config::Config,
     db::{DbError, MessageRow, Reader, RequestOutcome, Requests, Wish},
     notify::render::visible,
     outbox::state::DeliveryState,
 };
-
-/// How often, and how many times, a daemon is asked what it has done: five seconds in all.
-const STEP: Duration = Duration::from_millis(50);
-const STEPS: usize = 100;
 
 /// Why a request was not carried out.
 #[derive(Debug, thiserror::Error)]
@@ -34,7 +32,7 @@ pub enum RequestError {
     #[error(
         "dirherald has not come to it within {seconds} s: an attempt may be under way, or the configuration of the \
          running dirherald may lack the store; the request is kept and carried out then",
-        seconds = (STEP * 100).as_secs()
+        seconds = FOR_A_REQUEST.as_secs()
     )]
     NotYet,
 }
@@ -114,13 +112,13 @@ pub(super) async fn request(
 
 /// Asks until there is an answer, for some seconds.
 async fn wait<T>(mut ask: impl FnMut() -> Result<Option<T>, DbError>) -> Result<Option<T>, DbError> {
-    for _ in 0..STEPS {
-        if let Some(answer) = ask()? {
-            return Ok(Some(answer));
+    let mut patience = Patience::default();
+    loop {
+        let answer = ask()?;
+        if answer.is_some() || !patience.lasts(FOR_A_REQUEST).await {
+            return Ok(answer);
         }
-        tokio::time::sleep(STEP).await;
     }
-    ask()
 }
 
 /// `None`: the message is gone.
