@@ -77,7 +77,7 @@ struct Stage {
 impl Stage {
     fn new(postfix: Postfix, site: Site) -> Self {
         let site = site
-            .with("smtp.port", &postfix.port(Door::Plain).to_string())
+            .by_postfix(&postfix, Door::Plain)
             .with("base_dn", &format!("\"{BASE}\""))
             .with("exclude", &format!("[\"ou=probes,{BASE}\"]"))
             .with("schema.dummy_members", &format!("[\"cn=nobody,{BASE}\"]"))

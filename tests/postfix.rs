@@ -158,12 +158,7 @@ async fn a_change_in_the_directory_lies_in_the_maildir() {
     let (slapd, postfix) = (Setup::company().start(), Postfix::start());
     let unused = SmtpServer::start().await;
     let site = Site::new(&slapd, &unused)
-        .with("smtp.port", &postfix.port(Door::Submission).to_string())
-        .with("smtp.security", "\"starttls\"")
-        .with("smtp.ca_file", &toml_text(postfix.ca_file().to_str().expect("a path in UTF-8")))
-        .with("smtp.use_authentication", "true")
-        .with("smtp.username", &toml_text(Postfix::USER))
-        .with("smtp.password", &toml_text(Postfix::PASSWORD))
+        .by_postfix(&postfix, Door::Submission)
         .with("recipients.to", "[\"greylisted@harbour-vale.example\"]")
         .with("notify.owner", "true")
         .with("notify.added_members", "true");
@@ -185,14 +180,7 @@ async fn a_change_in_the_directory_lies_in_the_maildir() {
 
 /// A daemon that sends by `postfix` and has nobody to tell yet.
 fn office(slapd: &Slapd, unused: &SmtpServer, postfix: &Postfix) -> Site {
-    Site::new(slapd, unused)
-        .with("smtp.port", &postfix.port(Door::Tls).to_string())
-        .with("smtp.security", "\"tls\"")
-        .with("smtp.ca_file", &toml_text(postfix.ca_file().to_str().expect("a path in UTF-8")))
-        .with("smtp.use_authentication", "true")
-        .with("smtp.username", &toml_text(Postfix::USER))
-        .with("smtp.password", &toml_text(Postfix::PASSWORD))
-        .with("notify.added_members", "true")
+    Site::new(slapd, unused).by_postfix(postfix, Door::Tls).with("notify.added_members", "true")
 }
 
 /// Everybody whose name is also the address joins, and all their mails come to an end.

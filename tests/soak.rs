@@ -47,7 +47,7 @@ use crate::{
         run::ARCHIVE,
     },
     support::{
-        daemon::{Daemon, Site, toml_text},
+        daemon::{Daemon, Site},
         ldap::Ldap,
         postfix::{Door, Postfix},
         random::Random,
@@ -67,12 +67,7 @@ fn setting(name: &str, otherwise: u64) -> u64 {
 
 fn site(slapd: &Slapd, postfix: &Postfix, unused: &SmtpServer, window: &str) -> Site {
     Site::new(slapd, unused)
-        .with("smtp.port", &postfix.port(Door::Submission).to_string())
-        .with("smtp.security", "\"starttls\"")
-        .with("smtp.ca_file", &toml_text(postfix.ca_file().to_str().expect("a path in UTF-8")))
-        .with("smtp.use_authentication", "true")
-        .with("smtp.username", &toml_text(Postfix::USER))
-        .with("smtp.password", &toml_text(Postfix::PASSWORD))
+        .by_postfix(postfix, Door::Submission)
         .with("smtp.timeout", "\"5s\"")
         .with("smtp.retry_initial", "\"500ms\"")
         .with("smtp.retry_max", "\"5s\"")

@@ -15,7 +15,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    cases::scene::Scene,
+    cases::scene::{Scene, WANJIRU_JOINED},
     commands::compare::rewrite,
     support::{
         daemon::Site,
@@ -31,11 +31,6 @@ const WANJIRU: &str = "uid=wanjiru,ou=people";
 
 /// The database, in the server's own configuration.
 const MAIN: &str = "olcDatabase={1}mdb,cn=config";
-
-const WANJIRU_JOINED: [&str; 2] = [
-    "ravi: owner: Wanjiru Kamau was added to warehouse",
-    "wanjiru: added_members: You were added to warehouse",
-];
 
 /// Comparisons of everything that came to their end.
 fn ended(site: &Site) -> i64 {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::{
-    cases::scene::Scene,
+    cases::scene::{Scene, WANJIRU_JOINED},
     support::{
         mail::Letter,
         smtp::{At, Fault},
@@ -78,11 +78,6 @@ async fn m03_a_daemon_that_stops_while_the_mail_server_is_away_delivers_after_it
     scene.assert_no_duplicates();
     daemon.stop().await;
 }
-
-const WANJIRU_JOINED: [&str; 2] = [
-    "ravi: owner: Wanjiru Kamau was added to warehouse",
-    "wanjiru: added_members: You were added to warehouse",
-];
 
 /// The mails to Wanjiru.
 fn to_wanjiru(scene: &Scene) -> Vec<Letter> {

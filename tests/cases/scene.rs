@@ -28,6 +28,25 @@ const ALERT: &str = "alert";
 /// Who hears the bell.
 const RINGER: &str = "ringer@bell.example";
 
+/// What [`Scene::wanjiru_joins`] tells.
+pub const WANJIRU_JOINED: [&str; 2] = [
+    "ravi: owner: Wanjiru Kamau was added to warehouse",
+    "wanjiru: added_members: You were added to warehouse",
+];
+
+/// What [`Scene::mei_leaves`] tells.
+pub const MEI_LEFT: [&str; 2] = [
+    "ravi: owner: Mei Chen was removed from warehouse",
+    "mei: removed_members: You were removed from warehouse",
+];
+
+/// What [`Scene::delete_payroll`] tells.
+pub const PAYROLL_DELETED: [&str; 3] = [
+    "jonas: owner: The group payroll was deleted",
+    "chloe: owner, removed_members: The group payroll was deleted",
+    "tomasz: removed_members: The group payroll, to which you belonged, was deleted",
+];
+
 /// All options by role are on, and the sample company's dummy member is known.
 pub struct Scene {
     pub slapd: Slapd,
@@ -73,6 +92,21 @@ impl Scene {
     /// Opens the administrator's connection anew, after the server was restarted.
     pub async fn bind_again(&mut self) {
         self.ldap = Ldap::admin(&self.slapd).await;
+    }
+
+    /// Adds her to the warehouse: see [`WANJIRU_JOINED`].
+    pub async fn wanjiru_joins(&self) {
+        self.ldap.add_member("cn=warehouse,ou=groups", "uid=wanjiru,ou=people").await;
+    }
+
+    /// Removes her from the warehouse: see [`MEI_LEFT`].
+    pub async fn mei_leaves(&self) {
+        self.ldap.remove_member("cn=warehouse,ou=groups", "uid=mei,ou=people").await;
+    }
+
+    /// See [`PAYROLL_DELETED`].
+    pub async fn delete_payroll(&self) {
+        self.ldap.delete("cn=payroll,ou=groups").await;
     }
 
     /// Makes a change whose mail shows that everything before it was told, and waits for that mail and for the

@@ -30,6 +30,7 @@ use tokio::{
 
 use super::{
     disk::Disk,
+    postfix::{Door, Postfix},
     slapd::{Slapd, signal},
     smtp::SmtpServer,
     wait,
@@ -119,6 +120,21 @@ impl Site {
             self.keys.insert(format!("identity_store.{name}.{key}"), value);
         }
         self.written()
+    }
+
+    /// Sends what the first store tells by `postfix`, through this door, with a login where the door asks for one.
+    pub fn by_postfix(self, postfix: &Postfix, door: Door) -> Self {
+        let security = match door {
+            Door::Plain => "none",
+            Door::Submission => "starttls",
+            Door::Tls => "tls",
+        };
+        self.with("smtp.port", &postfix.port(door).to_string())
+            .with("smtp.security", &toml_text(security))
+            .with("smtp.ca_file", &toml_text(postfix.ca_file().to_str().expect("a path in UTF-8")))
+            .with("smtp.use_authentication", &(door != Door::Plain).to_string())
+            .with("smtp.username", &toml_text(Postfix::USER))
+            .with("smtp.password", &toml_text(Postfix::PASSWORD))
     }
 
     /// Sets a key of the first store, as `with("notify.owner", "true")`. The value is TOML.
