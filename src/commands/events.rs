@@ -135,7 +135,7 @@ impl<'a> Printer<'a> {
     }
 }
 
-/// The keys of the contract, in its order, then what only some changes have.
+/// The keys of the contract, in its order, whether it is held, then what only some changes have.
 #[derive(Serialize)]
 struct EventLine<'a> {
     id: EventId,
@@ -148,6 +148,7 @@ struct EventLine<'a> {
     subject: Option<&'a EntryRef>,
     actor: Option<&'a EntryRef>,
     cause: &'static str,
+    held: bool,
     #[serde(flatten)]
     details: Details<'a>,
 }
@@ -180,6 +181,7 @@ impl<'a> EventLine<'a> {
             subject: event.change.subject(),
             actor: known(&event.actor),
             cause: event.cause.as_str(),
+            held: row.is_held,
             details: Details::of(&event.change),
         }
     }
@@ -227,8 +229,14 @@ fn cells(row: &EventRow, config: &Config) -> [String; 8] {
         named(&event.entry),
         concerns(&event.change),
         known(&event.actor).map(named).unwrap_or_default(),
-        event.cause.as_str().to_owned(),
+        cause(row),
     ]
+}
+
+/// With a mark where nobody is told before an operator says so.
+fn cause(row: &EventRow) -> String {
+    let cause = row.event.cause.as_str();
+    if row.is_held { format!("{cause}, held") } else { cause.to_owned() }
 }
 
 /// UTC for a store that is no longer configured.

@@ -13,6 +13,7 @@ use super::{
     holds::{HoldSpan, HoldWish, span_of},
     mirror::StoreMirror,
     notifications::events_of,
+    reader::event_at,
     rows::{from_json, json_at, timestamp, unreadable, uuid_at},
 };
 use crate::{
@@ -183,16 +184,13 @@ impl Reader {
     pub fn events_beginning_with(&self, id: &IdPrefix, most: u32) -> Result<Vec<EventRow>, DbError> {
         self.connection
             .prepare(
-                "SELECT event.seq, store.name, event.facts
+                "SELECT event.seq, store.name, event.facts, change_set.held
                  FROM event JOIN change_set ON change_set.seq = event.change_set
                             JOIN store ON store.no = change_set.store
                  WHERE event.id BETWEEN ?1 AND ?2 ORDER BY +event.seq LIMIT ?3",
             )
             .and_then(|mut s| {
-                s.query_map(params![id.first.as_bytes(), id.last.as_bytes(), most], |row| {
-                    Ok(EventRow { seq: row.get(0)?, store: row.get(1)?, event: json_at(row, 2)? })
-                })?
-                .collect()
+                s.query_map(params![id.first.as_bytes(), id.last.as_bytes(), most], event_at)?.collect()
             })
             .during("look for an event")
     }

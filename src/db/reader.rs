@@ -31,6 +31,8 @@ pub struct EventRow {
     pub store: String,
     /// What happened.
     pub event: ChangeEvent,
+    /// Whether the bulk guard holds it back now.
+    pub is_held: bool,
 }
 
 /// A message of the outbox without its text.
@@ -339,12 +341,13 @@ pub(super) fn count_at(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
     row.get::<_, i64>(column).map(i64::unsigned_abs)
 }
 
-const EVENT: &str = "SELECT event.seq, store.name, event.facts
+/// As [`event_at`] reads it.
+const EVENT: &str = "SELECT event.seq, store.name, event.facts, change_set.held
     FROM event JOIN change_set ON change_set.seq = event.change_set JOIN store ON store.no = change_set.store
     WHERE change_set.seen >= ?1 AND (?2 IS NULL OR store.name = ?2)";
 
 pub(super) fn event_at(row: &Row<'_>) -> rusqlite::Result<EventRow> {
-    Ok(EventRow { seq: row.get(0)?, store: row.get(1)?, event: json_at(row, 2)? })
+    Ok(EventRow { seq: row.get(0)?, store: row.get(1)?, event: json_at(row, 2)?, is_held: row.get(3)? })
 }
 
 /// Behind `SELECT`, without the text: it is long.

@@ -174,13 +174,13 @@ async fn events_say_what_happened_to_whom_and_who_did_it() {
     let [event] = events.as_slice() else { panic!("one event: {events:?}") };
     assert_eq!(
         keys(event).into_iter().collect::<BTreeSet<_>>(),
-        ["actor", "cause", "change", "change_set", "entry", "id", "store", "subject", "time"].into()
+        ["actor", "cause", "change", "change_set", "entry", "held", "id", "store", "subject", "time"].into()
     );
     let ldap = Ldap::admin(&slapd).await;
     let shape = async |dn: &str, kind: &str, name: &str| json!({ "id": ldap.id(dn).await, "dn": slapd.dn(dn), "kind": kind, "name": name });
     assert_eq!(event["store"], STORE);
     assert_eq!(event["change"], "member-added");
-    assert_eq!(event["cause"], "directory");
+    assert_eq!((&event["cause"], &event["held"]), (&json!("directory"), &json!(false)));
     assert_eq!(event["entry"], shape(WAREHOUSE, "group", "warehouse").await);
     assert_eq!(event["subject"]["dn"], slapd.dn(WANJIRU));
     assert_eq!(event["subject"]["kind"], "user");

@@ -103,7 +103,7 @@ impl Reader {
     pub fn held_events_after(&self, hold: Uuid, seq: i64, most: u32) -> Result<Vec<EventRow>, DbError> {
         self.connection
             .prepare_cached(
-                "SELECT event.seq, store.name, event.facts
+                "SELECT event.seq, store.name, event.facts, held
                  FROM change_set JOIN event ON event.change_set = change_set.seq
                                  JOIN store ON store.no = change_set.store
                  WHERE change_set.hold = (SELECT seq FROM hold WHERE id = ?1) AND held = 1
