@@ -64,7 +64,7 @@ enum Command {
     Explain(explain::ExplainArguments),
     /// Say who would be told of a change, without making it
     Simulate(simulate::SimulateArguments),
-    /// Look at the queue of mails; retry or delete one
+    /// Look at the queue of mails; retry or delete some
     #[command(subcommand)]
     Outbox(outbox::OutboxCommand),
     /// Look at what is held back because it is a mass change; release or discard it
@@ -111,9 +111,16 @@ enum Format {
     Json,
 }
 
+impl Format {
+    /// With or without `--json`.
+    fn asked_for(json: bool) -> Self {
+        if json { Self::Json } else { Self::Table }
+    }
+}
+
 impl Listing {
     fn format(&self) -> Format {
-        if self.json { Format::Json } else { Format::Table }
+        Format::asked_for(self.json)
     }
 }
 

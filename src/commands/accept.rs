@@ -38,7 +38,7 @@ pub(super) async fn accept(
     let group = arguments.group.as_deref().map(|text| group(config, store, text)).transpose()?;
     let wish = carried::Wish { store, purpose: Purpose::Accept, group };
     let carried = carried::carry_out(config, complete, &wish).await?;
-    let format = if arguments.json { Format::Json } else { Format::Table };
+    let format = Format::asked_for(arguments.json);
     carried::say(store, &carried, format, about_holds(config, store)?)?;
     Ok(Exit::Success)
 }

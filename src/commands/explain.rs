@@ -46,7 +46,7 @@ pub(super) fn explain(config: &Config, arguments: &ExplainArguments) -> Result<E
             return Err(CommandError::SeveralEvents { id: id.clone(), candidates });
         }
     };
-    let format = if arguments.json { Format::Json } else { Format::Table };
+    let format = Format::asked_for(arguments.json);
     let mut output = Output::new();
     print(&mut output, &explanation, &timezone(config, &explanation.store), format)?;
     output.finish()?;

@@ -31,9 +31,9 @@ pub(super) enum OutboxCommand {
     /// Print one mail as it was sent, and on standard error what became of it
     Show(ShowArguments),
     /// Send a mail now that was given up, put off or suppressed, with all its attempts before it
-    Retry(RequestArguments),
+    Retry(RetryArguments),
     /// Take a mail out of the queue for good; what it tells is not told again
-    Delete(RequestArguments),
+    Delete(DeleteArguments),
 }
 
 #[derive(Debug, Args)]
@@ -44,7 +44,19 @@ pub(super) struct ShowArguments {
 }
 
 #[derive(Debug, Args)]
-pub(super) struct RequestArguments {
+pub(super) struct RetryArguments {
+    /// As `outbox list` shows it
+    #[arg(value_parser = parse_id, required_unless_present = "all", conflicts_with_all = ["all", "store"])]
+    id: Option<Uuid>,
+    /// Every mail that was given up
+    #[arg(long)]
+    all: bool,
+    #[command(flatten)]
+    listing: Listing,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct DeleteArguments {
     /// As `outbox list` shows it
     #[arg(value_parser = parse_id)]
     id: Uuid,
@@ -63,8 +75,15 @@ pub(super) async fn outbox(config: &Config, command: &OutboxCommand) -> Result<E
     match command {
         OutboxCommand::List(listing) => list(config, listing),
         OutboxCommand::Show(arguments) => show(config, arguments.id),
-        OutboxCommand::Retry(arguments) => request::request(config, arguments, Wish::Retry).await,
-        OutboxCommand::Delete(arguments) => request::request(config, arguments, Wish::Delete).await,
+        OutboxCommand::Retry(RetryArguments { id: Some(id), listing, .. }) => {
+            request::request(config, *id, Wish::Retry, listing.format()).await
+        }
+        OutboxCommand::Retry(RetryArguments { id: None, listing, .. }) => {
+            request::retry_failed(config, listing).await
+        }
+        OutboxCommand::Delete(DeleteArguments { id, json }) => {
+            request::request(config, *id, Wish::Delete, Format::asked_for(*json)).await
+        }
     }
 }
 

@@ -250,6 +250,18 @@ impl Reader {
             .during("read the outbox")
     }
 
+    /// The ids of those that were given up, oldest first.
+    pub fn failed_messages(&self, store: Option<&str>) -> Result<Vec<Uuid>, DbError> {
+        self.connection
+            .prepare(
+                "SELECT message.id FROM message JOIN store ON store.no = message.store
+                 WHERE message.state = 'failed' AND deleted_at IS NULL AND (?1 IS NULL OR store.name = ?1)
+                 ORDER BY message.seq",
+            )
+            .and_then(|mut s| s.query_map([store], |row| uuid_at(row, 0))?.collect())
+            .during("look for mail that was given up")
+    }
+
     /// `None`: there is none with this id, or not any more.
     pub fn message(&self, id: Uuid) -> Result<Option<WholeMessage>, DbError> {
         let found = self

@@ -89,32 +89,32 @@ impl Requests {
 
     /// Asks; without a daemon that is also the carrying out. `None`: there is no message with this id.
     pub fn ask(&mut self, id: Uuid, wish: Wish, now: Timestamp) -> Result<Option<RequestNo>, DbError> {
-        let transaction = self.connection.transaction().during("begin a request")?;
-        let found: Option<i64> = transaction
-            .query_row(
-                "SELECT seq FROM message WHERE id = ?1 AND deleted_at IS NULL",
-                [id.as_bytes()],
-                |row| row.get(0),
-            )
-            .optional()
-            .during("find a message")?;
-        let Some(message) = found else { return Ok(None) };
-        transaction
-            .execute(
-                "INSERT INTO outbox_request (store, message, wish, asked_at)
-                 SELECT store, seq, ?2, ?3 FROM message WHERE seq = ?1",
-                params![message, wish.as_str(), micros(now)],
-            )
-            .during("store a request")?;
-        let request = RequestNo(transaction.last_insert_rowid());
-        if self.lock.is_some() {
-            // What a daemon that has ended was asked for before comes first.
-            for (request, wish) in open_requests_for(&transaction, message)? {
-                carry_out_one(&transaction, request, message, wish, now)?;
+        Ok(self.ask_for_each(&[id], wish, now)?.pop().map(|(_, request)| request))
+    }
+
+    /// The same for each of these, in their order and piece by piece; without those of which there is no message.
+    pub fn ask_for_each(
+        &mut self,
+        ids: &[Uuid],
+        wish: Wish,
+        now: Timestamp,
+    ) -> Result<Vec<(Uuid, RequestNo)>, DbError> {
+        let mut asked = Vec::with_capacity(ids.len());
+        for some in ids.chunks(REQUESTS_AT_ONCE as usize) {
+            let transaction = self.connection.transaction().during("begin a request")?;
+            for id in some {
+                let Some((request, message)) = insert(&transaction, *id, wish, now)? else { continue };
+                if self.lock.is_some() {
+                    // What a daemon that has ended was asked for before comes first.
+                    for (request, wish) in open_requests_for(&transaction, message)? {
+                        carry_out_one(&transaction, request, message, wish, now)?;
+                    }
+                }
+                asked.push((*id, request));
             }
+            transaction.commit().during("commit a request")?;
         }
-        transaction.commit().during("commit a request")?;
-        Ok(Some(request))
+        Ok(asked)
     }
 
     /// `None`: not carried out yet.
@@ -148,6 +148,28 @@ impl Requests {
             .and_then(|mut s| s.query_row([id.as_bytes()], |row| row.get(0)))
             .during("read a message")
     }
+}
+
+/// The request, and the number of its message. `None`: there is none with this id.
+fn insert(
+    connection: &Connection,
+    id: Uuid,
+    wish: Wish,
+    now: Timestamp,
+) -> Result<Option<(RequestNo, i64)>, DbError> {
+    connection
+        .prepare_cached(
+            "INSERT INTO outbox_request (store, message, wish, asked_at)
+             SELECT store, seq, ?2, ?3 FROM message WHERE id = ?1 AND deleted_at IS NULL
+             RETURNING seq, message",
+        )
+        .and_then(|mut s| {
+            s.query_row(params![id.as_bytes(), wish.as_str(), micros(now)], |row| {
+                Ok((RequestNo(row.get(0)?), row.get(1)?))
+            })
+            .optional()
+        })
+        .during("store a request")
 }
 
 /// What [`carry_out`] did.

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{assert_says, run};
 use crate::support::{
-    daemon::{Daemon, Site},
+    daemon::{Daemon, STORE, Site},
     ldap::Ldap,
     slapd::{Setup, Slapd},
     smtp::{At, Fault, SmtpServer},
@@ -187,6 +187,85 @@ async fn without_a_daemon_the_command_does_it_itself() {
     assert_eq!(refused.code, 1);
     assert_says(&refused.stderr, &["was delivered already"]);
     assert_eq!(site.outbox_json().await.len(), 1);
+}
+
+/// So many mails that were given up, one for each of these groups, which Wanjiru joins.
+async fn given_up(slapd: &Slapd, site: &Site, groups: &[&str]) -> Vec<Value> {
+    let ldap = Ldap::admin(slapd).await;
+    for group in groups {
+        ldap.add_member(group, WANJIRU).await;
+    }
+    wait::until_async("all are given up", async || {
+        let mails = site.outbox_json().await;
+        let failed = mails.iter().filter(|mail| mail["state"] == "failed").count();
+        (failed == groups.len() + 1).then_some(mails)
+    })
+    .await
+}
+
+const OTHERS: [&str; 2] = ["cn=crane-log,ou=groups", "cn=payroll,ou=groups"];
+
+#[tokio::test]
+async fn m03_all_mails_that_were_given_up_are_retried_at_once() {
+    let fault = Fault::at(At::Rcpt).answer("550 5.1.1 no such user");
+    let (slapd, smtp, site, daemon) = told(Some(fault)).await;
+    let failed = given_up(&slapd, &site, &OTHERS).await;
+    let again = run(&site, &["outbox", "retry", "--all"]).await;
+    assert_eq!((again.code, again.stderr.as_str()), (1, ""));
+    let expected: Vec<String> =
+        failed.iter().map(|mail| format!("{}: failed again: 550 5.1.1 no such user", id(mail))).collect();
+    assert_eq!(again.stdout.lines().collect::<Vec<_>>(), expected, "oldest first");
+
+    smtp.clear_script();
+    smtp.script(Fault::at(At::Rcpt).times(1).answer("550 5.1.1 no such user"));
+    let ran = run(&site, &["outbox", "retry", "--all", "--store", STORE, "--json"]).await;
+    assert_eq!((ran.code, ran.stderr.as_str()), (1, ""));
+    let lines: Vec<Value> =
+        ran.stdout.lines().map(|line| serde_json::from_str(line).expect("an object")).collect();
+    assert_eq!(lines.len(), failed.len());
+    let states = |mails: &[Value]| mails.iter().map(|mail| mail["state"].to_string()).collect::<Vec<_>>();
+    for (line, mail) in lines.iter().zip(&failed) {
+        assert_eq!((&line["id"], &line["request"]), (&mail["id"], &json!("retry")));
+    }
+    let mut now = states(&lines);
+    assert_eq!(now, states(&site.outbox_json().await));
+    now.sort();
+    assert_eq!(now, ["\"delivered\"", "\"delivered\"", "\"failed\""]);
+
+    daemon.stop().await;
+    let due = run(&site, &["outbox", "retry", "--all"]).await;
+    assert_eq!((due.code, due.stdout.lines().count()), (0, 1), "only what failed: {}", due.stdout);
+    assert_says(&due.stdout, &["due now: it goes to wanjiru@", "as soon as dirherald runs"]);
+    let none = run(&site, &["outbox", "retry", "--all"]).await;
+    assert_eq!((none.code, none.stdout.as_str()), (0, "no mail was given up\n"));
+    assert_eq!(site.json(&["outbox", "retry", "--all"]).await, Vec::<Value>::new());
+}
+
+#[tokio::test]
+async fn all_that_failed_is_what_failed_of_the_store() {
+    let fault = Fault::at(At::Rcpt).answer("550 5.1.1 no such user");
+    let (slapd, smtp, site, daemon) = told(Some(fault)).await;
+    given_up(&slapd, &site, &[]).await;
+    daemon.stop().await;
+    let site = site.and_store("other", &slapd, &smtp);
+    let none = run(&site, &["outbox", "retry", "--all", "--store", "other"]).await;
+    assert_eq!((none.code, none.stdout.as_str()), (0, "no mail was given up\n"));
+    mail(&site, "failed").await;
+    let due = run(&site, &["outbox", "retry", "--all", "--store", STORE]).await;
+    assert_says(&due.stdout, &["due now: it goes to wanjiru@"]);
+    mail(&site, "scheduled").await;
+}
+
+#[tokio::test]
+async fn one_mail_or_all_are_retried() {
+    let (_slapd, _smtp, site) = super::healthy().await;
+    let nobody = "01890000-0000-7000-8000-000000000000";
+    for wrong in [&[][..], &[nobody, "--all"], &[nobody, "--store", STORE]] {
+        assert_eq!(run(&site, &[&["outbox", "retry"], wrong].concat()).await.code, 2, "{wrong:?}");
+    }
+    let none = run(&site, &["outbox", "retry", "--all"]).await;
+    assert_eq!((none.code, none.stdout.as_str()), (0, "no mail was given up\n"));
+    assert!(!site.state_file().exists(), "a request leaves no trace where there is nothing");
 }
 
 #[tokio::test]

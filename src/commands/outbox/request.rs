@@ -3,11 +3,10 @@
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::RequestArguments;
 use crate::{
     clock,
     commands::{
-        CommandError, Exit,
+        CommandError, Exit, Format, Listing,
         output::Output,
         patience::{FOR_A_REQUEST, Patience},
     },
@@ -48,7 +47,7 @@ enum Attempt {
     Made,
 }
 
-/// What is printed with `--json`.
+/// What is printed with `--json`, one for each mail.
 #[derive(Serialize)]
 struct Line<'a> {
     id: Uuid,
@@ -58,17 +57,28 @@ struct Line<'a> {
     last_answer: Option<&'a str>,
 }
 
+impl<'a> Line<'a> {
+    fn of(id: Uuid, wish: Wish, row: Option<&'a MessageRow>) -> Self {
+        Self {
+            id,
+            request: wish.as_str(),
+            state: row.map(|row| row.state.as_str()),
+            last_answer: row.and_then(|row| row.last_answer.as_deref()),
+        }
+    }
+}
+
 /// Asks, waits a few seconds for what comes of it, and says so.
 pub(super) async fn request(
     config: &Config,
-    arguments: &RequestArguments,
+    id: Uuid,
     wish: Wish,
+    format: Format,
 ) -> Result<Exit, CommandError> {
-    let id = arguments.id;
     let missing = || CommandError::NoSuchMessage { id };
     let mut requests = Requests::open(&config.state.path)?.ok_or_else(missing)?;
     let request = requests.ask(id, wish, clock::now())?.ok_or_else(missing)?;
-    match wait(|| requests.outcome(request)).await? {
+    match wait(&mut Patience::default(), || requests.outcome(request)).await? {
         None => return Err(RequestError::NotYet.into()),
         Some(RequestOutcome::Delivered) => return Err(RequestError::Delivered { id }.into()),
         Some(RequestOutcome::Gone) => return Err(missing()),
@@ -76,29 +86,69 @@ pub(super) async fn request(
     }
     let attempt = match wish {
         Wish::Delete => Attempt::NotYet,
-        Wish::Retry if !requests.daemon_runs() => Attempt::NoDaemon,
-        Wish::Retry => {
-            let settled = wait(|| Ok(requests.is_settled(id)?.then_some(Attempt::Made))).await?;
-            settled.unwrap_or(Attempt::NotYet)
-        }
+        Wish::Retry => attempt(&requests, id, &mut Patience::default()).await?,
     };
     // With it goes the lock, where no daemon had it.
     drop(requests);
-    let row = Reader::open(&config.state.path)?.map(|reader| reader.message(id)).transpose()?.flatten();
-    let row = row.map(|whole| whole.row);
+    let row = row(config, id)?;
     let mut output = Output::new();
-    if arguments.json {
-        output.json(&Line {
-            id,
-            request: wish.as_str(),
-            state: row.as_ref().map(|row| row.state.as_str()),
-            last_answer: row.as_ref().and_then(|row| row.last_answer.as_deref()),
-        })?;
-    } else {
-        output.line(sentence(row.as_ref(), attempt))?;
+    match format {
+        Format::Json => output.json(&Line::of(id, wish, row.as_ref()))?,
+        Format::Table => output.line(sentence(row.as_ref(), attempt))?,
     }
     output.finish()?;
-    Ok(match row.map(|row| row.state) {
+    Ok(exit(row.as_ref()))
+}
+
+/// The same for every mail that was given up. One that somebody else had delivered or deleted meanwhile is as good as
+/// retried.
+pub(super) async fn retry_failed(config: &Config, listing: &Listing) -> Result<Exit, CommandError> {
+    let (path, format) = (&config.state.path, listing.format());
+    let store = listing.choice.name(config)?;
+    let failed = match Reader::open(path)? {
+        Some(reader) => reader.failed_messages(store)?,
+        None => Vec::new(),
+    };
+    let mut output = Output::new();
+    let mut worst = Exit::Success;
+    if failed.is_empty() && format == Format::Table {
+        output.line("no mail was given up")?;
+    }
+    if let Some(mut requests) = Requests::open(path)?.filter(|_| !failed.is_empty()) {
+        let (mut to_come, mut to_try) = (Patience::default(), Patience::default());
+        for (id, request) in requests.ask_for_each(&failed, Wish::Retry, clock::now())? {
+            wait(&mut to_come, || requests.outcome(request)).await?.ok_or(RequestError::NotYet)?;
+            let attempt = attempt(&requests, id, &mut to_try).await?;
+            let row = row(config, id)?;
+            match format {
+                Format::Json => output.json(&Line::of(id, Wish::Retry, row.as_ref()))?,
+                Format::Table => output.line(format_args!("{id}: {}", sentence(row.as_ref(), attempt)))?,
+            }
+            if exit(row.as_ref()) != Exit::Success {
+                worst = Exit::Failed;
+            }
+        }
+    }
+    output.finish()?;
+    Ok(worst)
+}
+
+/// Waits for it while there is somebody to make it.
+async fn attempt(requests: &Requests, id: Uuid, patience: &mut Patience) -> Result<Attempt, CommandError> {
+    if !requests.daemon_runs() {
+        return Ok(Attempt::NoDaemon);
+    }
+    let made = wait(patience, || Ok(requests.is_settled(id)?.then_some(Attempt::Made))).await?;
+    Ok(made.unwrap_or(Attempt::NotYet))
+}
+
+fn row(config: &Config, id: Uuid) -> Result<Option<MessageRow>, DbError> {
+    let Some(reader) = Reader::open(&config.state.path)? else { return Ok(None) };
+    Ok(reader.message(id)?.map(|whole| whole.row))
+}
+
+fn exit(row: Option<&MessageRow>) -> Exit {
+    match row.map(|row| row.state) {
         Some(DeliveryState::Failed) => Exit::Failed,
         Some(
             DeliveryState::Scheduled
@@ -107,16 +157,21 @@ pub(super) async fn request(
             | DeliveryState::Suppressed,
         )
         | None => Exit::Success,
-    })
+    }
 }
 
-/// Asks until there is an answer, for some seconds.
-async fn wait<T>(mut ask: impl FnMut() -> Result<Option<T>, DbError>) -> Result<Option<T>, DbError> {
-    let mut patience = Patience::default();
+/// Asks until there is an answer, which renews the patience, or none is left of it.
+async fn wait<T>(
+    patience: &mut Patience,
+    mut ask: impl FnMut() -> Result<Option<T>, DbError>,
+) -> Result<Option<T>, DbError> {
     loop {
-        let answer = ask()?;
-        if answer.is_some() || !patience.lasts(FOR_A_REQUEST).await {
-            return Ok(answer);
+        if let Some(answer) = ask()? {
+            patience.renew();
+            return Ok(Some(answer));
+        }
+        if !patience.lasts(FOR_A_REQUEST).await {
+            return Ok(None);
         }
     }
 }
