@@ -12,7 +12,6 @@ mod baseline;
 mod company;
 mod comparisons;
 mod compose;
-mod condition;
 mod copy;
 mod delivery;
 
@@ -20,6 +19,7 @@ mod error;
 mod examine;
 mod explanation;
 mod find;
+mod health;
 mod hindsight;
 mod holds;
 mod ingest;
@@ -50,12 +50,12 @@ pub use self::{
         OpenComparison,
     },
     compose::{Composable, Cursor, Draft, DraftCopy, MailDue, Told},
-    condition::Condition,
     copy::StateCopy,
     delivery::{AfterAttempt, AttemptRecord, QueueHead, QueuedMail, Stock},
     error::{DbError, Trouble},
     explanation::{Explanation, Fate, IdPrefix, IdPrefixError, MailFate, Pace, Rules, Stage},
     find::{Candidate, Found},
+    health::FileHealth,
     holds::{HoldAnswer, HoldNews, HoldRow, HoldSpan, HoldWish, OpenedHold},
     ingest::{BegunComparison, EntryCompared, Ingested, LookedUp, ReadBelow, StoreContext},
     lock::RunLock,

@@ -10,7 +10,7 @@ use std::{
 use rusqlite::Connection;
 use tokio::sync::{oneshot, watch};
 
-use super::{Condition, DbError, error::During, open};
+use super::{DbError, FileHealth, error::During, open};
 
 /// Ingest goes first: a mail can wait, a directory server that is not read costs it memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,7 +61,7 @@ impl Shared {
 #[derive(Clone)]
 pub(super) struct Worker {
     shared: Arc<Shared>,
-    condition: Arc<watch::Sender<Condition>>,
+    health: Arc<watch::Sender<FileHealth>>,
     _closer: Arc<Closer>,
 }
 
@@ -87,22 +87,22 @@ impl Worker {
                 }
             })
             .expect("a thread can be started at start-up");
-        let condition = Arc::new(watch::Sender::new(Condition::Sound));
-        Self { _closer: Arc::new(Closer(Arc::clone(&shared))), condition, shared }
+        let health = Arc::new(watch::Sender::new(FileHealth::Sound));
+        Self { _closer: Arc::new(Closer(Arc::clone(&shared))), health, shared }
     }
 
-    pub(super) fn condition(&self) -> watch::Receiver<Condition> {
-        self.condition.subscribe()
+    pub(super) fn health(&self) -> watch::Receiver<FileHealth> {
+        self.health.subscribe()
     }
 
     /// What kept the file from being written is over.
     pub(super) fn mended(&self) {
-        self.condition.send_if_modified(|condition| match condition {
-            Condition::Failing { .. } => {
-                *condition = Condition::Sound;
+        self.health.send_if_modified(|health| match health {
+            FileHealth::Failing { .. } => {
+                *health = FileHealth::Sound;
                 true
             }
-            Condition::Sound | Condition::Damaged { .. } => false,
+            FileHealth::Sound | FileHealth::Damaged { .. } => false,
         });
     }
 
@@ -131,9 +131,9 @@ impl Worker {
         work: impl FnOnce(&mut Connection) -> Result<R, DbError> + Send + 'static,
     ) -> Result<R, DbError> {
         let (answer, answered) = oneshot::channel();
-        let condition = Arc::clone(&self.condition);
+        let health = Arc::clone(&self.health);
         let job: Job = Box::new(move |connection| {
-            if let Condition::Damaged { error } = &*condition.borrow() {
+            if let FileHealth::Damaged { error } = &*health.borrow() {
                 drop(answer.send(Err(refusal(connection, error))));
                 return;
             }
@@ -143,7 +143,7 @@ impl Worker {
                 // Whoever asked may be gone by now; the work is done all the same.
                 Ok(done) => {
                     if let Err(error) = &done {
-                        note(&condition, error);
+                        note(&health, error);
                     }
                     drop(answer.send(done));
                 }
@@ -165,8 +165,8 @@ impl Worker {
     }
 }
 
-fn note(condition: &watch::Sender<Condition>, error: &DbError) {
-    condition.send_if_modified(|now| match now.after(error) {
+fn note(health: &watch::Sender<FileHealth>, error: &DbError) {
+    health.send_if_modified(|now| match now.after(error) {
         Some(after) => {
             *now = after;
             true

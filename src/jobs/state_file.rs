@@ -6,7 +6,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use crate::{
-    db::{Condition, Db, DbError, RunLock, Trouble},
+    db::{Db, DbError, FileHealth, RunLock, Trouble},
     error_chain::chain,
 };
 
@@ -15,13 +15,13 @@ const TRY_AGAIN: Duration = Duration::from_secs(1);
 
 /// Runs until `cancel` is cancelled. An error: the file is damaged, and whoever works on it is to end.
 pub async fn run(db: Db, lock: &RunLock, cancel: CancellationToken) -> Result<(), DbError> {
-    let mut condition = db.condition();
+    let mut health = db.health();
     loop {
-        let now = condition.borrow_and_update().clone();
+        let now = health.borrow_and_update().clone();
         match now {
-            Condition::Sound => {}
-            Condition::Damaged { .. } => return db.try_writing().await,
-            Condition::Failing { trouble, error } => {
+            FileHealth::Sound => {}
+            FileHealth::Damaged { .. } => return db.try_writing().await,
+            FileHealth::Failing { trouble, error } => {
                 say(lock, trouble, &error);
                 match until_it_can_be_written(&db, &cancel).await {
                     None => return Ok(()),
@@ -32,7 +32,7 @@ pub async fn run(db: Db, lock: &RunLock, cancel: CancellationToken) -> Result<()
         }
         tokio::select! {
             () = cancel.cancelled() => return Ok(()),
-            changed = condition.changed() => if changed.is_err() { return Ok(()) },
+            changed = health.changed() => if changed.is_err() { return Ok(()) },
         }
     }
 }

@@ -10,10 +10,10 @@ use super::{LOOK_FOR_REQUESTS, Store, say};
 pub(super) async fn run(store: Arc<Store>, cancel: CancellationToken) {
     let mut known = None;
     let mut failed = false;
-    let mut condition = store.db.condition();
+    let mut health = store.db.health();
     loop {
-        if condition.has_changed().is_ok_and(|changed| changed) {
-            condition.mark_unchanged();
+        if health.has_changed().is_ok_and(|changed| changed) {
+            health.mark_unchanged();
             store.wake.all();
         }
         match store.db.version_by_others().await {

@@ -22,7 +22,7 @@ const ROOM: usize = 1 << 20;
 
 /// How it stands with the state file.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Condition {
+pub enum FileHealth {
     /// It can be read and written, for all that is known.
     Sound,
     /// Nothing can be stored. It ends when a [`Db::try_writing`] succeeds.
@@ -39,8 +39,8 @@ pub enum Condition {
     },
 }
 
-impl Condition {
-    /// After a call ended like this. Damage does not pass, and only [`Db::try_writing`] ends the rest: small
+impl FileHealth {
+    /// After a call ended like this; `None`: as before. Damage does not pass, and only [`Db::try_writing`] ends the rest: small
     /// writes may succeed on a disk that has no room for anything else.
     pub(super) fn after(&self, error: &DbError) -> Option<Self> {
         let trouble = error.trouble()?;
@@ -62,22 +62,22 @@ impl Condition {
 
 impl Db {
     /// How it stands, now and whenever that changes.
-    pub fn condition(&self) -> watch::Receiver<Condition> {
-        self.worker.condition()
+    pub fn health(&self) -> watch::Receiver<FileHealth> {
+        self.worker.health()
     }
 
     /// Whether there is any use in beginning something that ends with a write.
     pub fn is_sound(&self) -> bool {
-        *self.worker.condition().borrow() == Condition::Sound
+        *self.worker.health().borrow() == FileHealth::Sound
     }
 
     /// Waits until there is.
     pub async fn sound(&self) {
         // An error: the thread has ended, and the next call says so.
-        drop(self.condition().wait_for(|condition| *condition == Condition::Sound).await);
+        drop(self.health().wait_for(|health| *health == FileHealth::Sound).await);
     }
 
-    /// Tries whether the file can be written and has room to grow, and says so in [`Self::condition`] if it can.
+    /// Tries whether the file can be written and has room to grow, and says so in [`Self::health`] if it can.
     pub async fn try_writing(&self) -> Result<(), DbError> {
         self.worker.call(Priority::Rest, try_writing).await?;
         self.worker.mended();
@@ -133,11 +133,11 @@ mod tests {
         assert!(db.is_sound());
         set_query_only(db, true).await;
         assert_eq!(begin().await.unwrap_err().trouble(), Some(Trouble::ReadOnly));
-        let failing = db.condition().borrow().clone();
-        assert!(matches!(failing, Condition::Failing { trouble: Trouble::ReadOnly, .. }), "{failing:?}");
+        let failing = db.health().borrow().clone();
+        assert!(matches!(failing, FileHealth::Failing { trouble: Trouble::ReadOnly, .. }), "{failing:?}");
         assert!(db.try_writing().await.is_err());
         assert!(db.set_state(context.no, StoreState::Live).await.is_err());
-        assert_eq!(*db.condition().borrow(), failing, "it began once");
+        assert_eq!(*db.health().borrow(), failing, "it began once");
 
         set_query_only(db, false).await;
         begin().await.unwrap();
@@ -165,6 +165,6 @@ mod tests {
             let said = refused.unwrap_err().to_string();
             assert!(said.contains("is damaged: cannot read a store in the state file"), "{said}");
         }
-        assert!(matches!(*db.condition().borrow(), Condition::Damaged { .. }));
+        assert!(matches!(*db.health().borrow(), FileHealth::Damaged { .. }));
     }
 }
