@@ -245,4 +245,12 @@ impl Cause {
             Self::Accepted => "accepted",
         }
     }
+
+    /// Whether anybody may hear of what came about so.
+    pub fn may_be_told(self) -> bool {
+        match self {
+            Self::Directory | Self::Consequence => true,
+            Self::Accepted => false,
+        }
+    }
 }

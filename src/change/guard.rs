@@ -17,9 +17,9 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 pub use self::window::Window;
-use self::window::{Turns, turns};
+use self::window::{Turnover, turnover_of};
 use super::{
-    event::{Cause, ChangeEvent, ChangeSet, ChangeSetId},
+    event::{ChangeEvent, ChangeSet, ChangeSetId},
     purpose::Purpose,
 };
 use crate::directory::entry::{EntryId, EntryKind, EntryRef};
@@ -280,27 +280,27 @@ impl Unit<'_> {
         sets: &[ChangeSet],
         state: &H,
     ) -> Result<BTreeMap<EntryId, u64>, H::Error> {
-        let mut changed: BTreeMap<EntryId, (Turns, &EntryRef)> = BTreeMap::new();
+        let mut changed: BTreeMap<EntryId, (Turnover, &EntryRef)> = BTreeMap::new();
         for event in self.left(sets) {
-            if let Some((group, turns)) = turns(event) {
-                let known = changed.entry(group).or_insert((Turns::default(), &event.entry));
-                known.0 += turns;
+            if let Some((group, turnover)) = turnover_of(event) {
+                let known = changed.entry(group).or_insert((Turnover::default(), &event.entry));
+                known.0 += turnover;
                 known.1 = &event.entry;
             }
         }
         let mut sizes = BTreeMap::new();
-        for (id, (turns, group)) in changed {
-            let turns = self.window.of_group(id) + turns;
-            if !self.may_be_too_much(turns) {
+        for (id, (turnover, group)) in changed {
+            let turnover = self.window.of_group(id) + turnover;
+            if !self.may_be_too_much(turnover) {
                 continue;
             }
             let members = match self.window.size(id) {
                 Some(known) => known,
-                None => turns.undone(state.members(id)?),
+                None => turnover.undone(state.members(id)?),
             };
             sizes.insert(id, members);
-            if self.is_too_much(turns, members) {
-                let facts = self.membership(group.clone(), members, turns);
+            if self.is_too_much(turnover, members) {
+                let facts = self.membership(group.clone(), members, turnover);
                 let way = self.begin(facts, BTreeSet::from([id]));
                 self.ways.insert(Some(id), way);
                 self.window.forget(id);
@@ -310,21 +310,21 @@ impl Unit<'_> {
     }
 
     /// Whether the smallest group that is looked at would have changed too much.
-    fn may_be_too_much(&self, turns: Turns) -> bool {
-        self.is_too_much(turns, u64::from(self.settings.membership_min))
+    fn may_be_too_much(&self, turnover: Turnover) -> bool {
+        self.is_too_much(turnover, u64::from(self.settings.membership_min))
     }
 
-    fn is_too_much(&self, turns: Turns, members: u64) -> bool {
+    fn is_too_much(&self, turnover: Turnover, members: u64) -> bool {
         let limit = members.saturating_mul(u64::from(self.settings.membership_percent));
-        members >= u64::from(self.settings.membership_min) && turns.changed().saturating_mul(100) > limit
+        members >= u64::from(self.settings.membership_min) && turnover.changed().saturating_mul(100) > limit
     }
 
-    fn membership(&self, group: EntryRef, members: u64, turns: Turns) -> HoldFacts {
+    fn membership(&self, group: EntryRef, members: u64, turnover: Turnover) -> HoldFacts {
         HoldFacts::Membership {
             group,
             members,
-            added: turns.added,
-            removed: turns.removed,
+            added: turnover.added,
+            removed: turnover.removed,
             limit_percent: self.settings.membership_percent,
             window_seconds: self.settings.window.as_secs(),
         }
@@ -367,14 +367,7 @@ impl Unit<'_> {
 
 /// The events that the guard looks at.
 fn told(sets: &[ChangeSet]) -> impl Iterator<Item = &ChangeEvent> {
-    sets.iter().flat_map(|set| &set.events).filter(|event| is_told(event))
-}
-
-fn is_told(event: &ChangeEvent) -> bool {
-    match event.cause {
-        Cause::Directory | Cause::Consequence => true,
-        Cause::Accepted => false,
-    }
+    sets.iter().flat_map(|set| &set.events).filter(|event| event.cause.may_be_told())
 }
 
 fn count_of<'a>(events: impl Iterator<Item = &'a ChangeEvent>) -> u64 {
@@ -387,7 +380,8 @@ fn split(set: ChangeSet, ways: &Ways, new_id: &mut dyn FnMut() -> Uuid) -> Vec<(
     let ChangeSet { id, events } = set;
     let mut parts: Vec<(Way, ChangeSet)> = Vec::new();
     for event in events {
-        let way = ways.get(&event.entry.id).copied().filter(|_| is_told(&event)).unwrap_or(Way::Out);
+        let way =
+            ways.get(&event.entry.id).copied().filter(|_| event.cause.may_be_told()).unwrap_or(Way::Out);
         match parts.iter_mut().find(|(known, _)| *known == way) {
             Some((_, part)) => part.events.push(event),
             None => parts.push((way, ChangeSet { id, events: vec![event] })),

@@ -26,7 +26,7 @@ use super::{
 };
 use crate::{
     change::{
-        event::{Cause, ChangeEvent, ChangeSet, ChangeSetId},
+        event::{ChangeEvent, ChangeSet, ChangeSetId},
         guard::{GuardSettings, HoldFacts, HoldNo, Holding, NewHold, Way, Window, judge},
         purpose::Purpose,
     },
@@ -122,7 +122,7 @@ impl Gate<'_> {
             opened.push(OpenedHold { id, facts: hold.facts, recalled });
         }
         let place = |way, set: &ChangeSet| match way {
-            Way::Out => Place::Dispatch { counted: set.events.iter().any(is_counted) },
+            Way::Out => Place::Dispatch { counted: set.events.iter().any(|event| event.cause.may_be_told()) },
             Way::Behind(hold) => Place::Hold(hold),
             Way::Into(which) => Place::Hold(*begun.get(which).expect("the guard names its own holds")),
         };
@@ -229,13 +229,6 @@ impl Gate<'_> {
 
 fn length(settings: &GuardSettings) -> SignedDuration {
     SignedDuration::try_from(settings.window).unwrap_or(SignedDuration::MAX)
-}
-
-fn is_counted(event: &ChangeEvent) -> bool {
-    match event.cause {
-        Cause::Directory | Cause::Consequence => true,
-        Cause::Accepted => false,
-    }
 }
 
 /// What the guard asks, during one unit.

@@ -282,7 +282,7 @@ pub fn is_copied(event: &ChangeEvent, options: &Options) -> bool {
 /// accepted, nobody.
 pub(super) fn copied(event: &ChangeEvent, copy: Copies) -> Result<(), Silence> {
     let told = EVERY_EVENT.contains(&ChangeKind::of(&event.change));
-    if event.cause == Cause::Accepted {
+    if !event.cause.may_be_told() {
         return Err(Silence::OtherCause);
     }
     match copy {

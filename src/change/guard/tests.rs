@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::*;
 use crate::{
-    change::event::{Actor, AttributeChange, Change, EventId, Marks},
+    change::event::{Actor, AttributeChange, Cause, Change, EventId, Marks},
     directory::{attribute::AttributeName, dn::Dn},
 };
 

@@ -27,26 +27,26 @@ pub struct Window {
 struct Counted {
     seen: Timestamp,
     events: u64,
-    groups: BTreeMap<EntryId, Turns>,
+    groups: BTreeMap<EntryId, Turnover>,
 }
 
 #[derive(Debug, Default)]
 struct Group {
-    turns: Turns,
+    turnover: Turnover,
     /// At the window's beginning. `None`: nobody asked yet.
     size: Option<u64>,
 }
 
 /// Events of one group, and how many members came and went by them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Turns {
+pub(super) struct Turnover {
     pub events: u64,
     pub added: u64,
     pub removed: u64,
 }
 
 /// Of which group the event is, and what it says of the members. A deletion takes all there were.
-pub(super) fn turns(event: &ChangeEvent) -> Option<(EntryId, Turns)> {
+pub(super) fn turnover_of(event: &ChangeEvent) -> Option<(EntryId, Turnover)> {
     let (added, removed) = match &event.change {
         Change::MemberAdded { .. } => (1, 0),
         Change::MemberRemoved { .. } => (0, 1),
@@ -60,20 +60,20 @@ pub(super) fn turns(event: &ChangeEvent) -> Option<(EntryId, Turns)> {
         | Change::ScopeEntered
         | Change::ScopeLeft => (0, 0),
     };
-    group_of(event).map(|group| (group, Turns { events: 1, added, removed }))
+    group_of(event).map(|group| (group, Turnover { events: 1, added, removed }))
 }
 
-impl Turns {
+impl Turnover {
     pub fn changed(self) -> u64 {
         self.added.saturating_add(self.removed)
     }
 
-    /// How many members there were before these turns.
+    /// How many members there were before it.
     pub fn undone(self, now: u64) -> u64 {
         now.saturating_add(self.removed).saturating_sub(self.added)
     }
 
-    /// How many there were after them.
+    /// How many there were after it.
     fn done(self, before: u64) -> u64 {
         before.saturating_add(self.added).saturating_sub(self.removed)
     }
@@ -85,7 +85,7 @@ impl Turns {
     }
 }
 
-impl AddAssign for Turns {
+impl AddAssign for Turnover {
     fn add_assign(&mut self, other: Self) {
         self.events = self.events.saturating_add(other.events);
         self.added = self.added.saturating_add(other.added);
@@ -93,7 +93,7 @@ impl AddAssign for Turns {
     }
 }
 
-impl Add for Turns {
+impl Add for Turnover {
     type Output = Self;
 
     fn add(mut self, other: Self) -> Self {
@@ -109,7 +109,7 @@ impl Window {
         self.now = now;
         while self.units.front().is_some_and(|unit| now.duration_since(unit.seen) >= length) {
             let Some(unit) = self.units.pop_front() else { return };
-            self.leave(unit, Turns::done);
+            self.leave(unit, Turnover::done);
         }
         while self.units.back().is_some_and(|unit| unit.seen > now) {
             let Some(unit) = self.units.pop_back() else { return };
@@ -122,16 +122,16 @@ impl Window {
         let mut unit = Counted { seen: self.now, events: 0, groups: BTreeMap::new() };
         for event in events {
             unit.events += 1;
-            if let Some((group, turns)) = turns(event) {
-                *unit.groups.entry(group).or_default() += turns;
+            if let Some((group, turnover)) = turnover_of(event) {
+                *unit.groups.entry(group).or_default() += turnover;
             }
         }
         if unit.events == 0 {
             return;
         }
         self.events += unit.events;
-        for (group, turns) in &unit.groups {
-            self.groups.entry(*group).or_default().turns += *turns;
+        for (group, turnover) in &unit.groups {
+            self.groups.entry(*group).or_default().turnover += *turnover;
         }
         self.units.push_back(unit);
     }
@@ -146,8 +146,8 @@ impl Window {
         (self.units, self.events, self.groups) = (VecDeque::new(), 0, BTreeMap::new());
     }
 
-    pub(super) fn of_group(&self, group: EntryId) -> Turns {
-        self.groups.get(&group).map(|group| group.turns).unwrap_or_default()
+    pub(super) fn of_group(&self, group: EntryId) -> Turnover {
+        self.groups.get(&group).map(|group| group.turnover).unwrap_or_default()
     }
 
     pub(super) fn size(&self, group: EntryId) -> Option<u64> {
@@ -167,20 +167,20 @@ impl Window {
             return;
         }
         for unit in &mut self.units {
-            if let Some(turns) = unit.groups.remove(&group) {
-                unit.events = unit.events.saturating_sub(turns.events);
-                self.events = self.events.saturating_sub(turns.events);
+            if let Some(turnover) = unit.groups.remove(&group) {
+                unit.events = unit.events.saturating_sub(turnover.events);
+                self.events = self.events.saturating_sub(turnover.events);
             }
         }
     }
 
-    fn leave(&mut self, unit: Counted, resized: impl Fn(Turns, u64) -> u64) {
+    fn leave(&mut self, unit: Counted, resized: impl Fn(Turnover, u64) -> u64) {
         self.events = self.events.saturating_sub(unit.events);
-        for (id, turns) in unit.groups {
+        for (id, turnover) in unit.groups {
             let Some(group) = self.groups.get_mut(&id) else { continue };
-            group.turns.take(turns);
-            group.size = group.size.map(|size| resized(turns, size));
-            if group.turns.events == 0 {
+            group.turnover.take(turnover);
+            group.size = group.size.map(|size| resized(turnover, size));
+            if group.turnover.events == 0 {
                 self.groups.remove(&id);
             }
         }
