@@ -6,10 +6,11 @@ mod meanwhile;
 
 use clap::Args;
 
-use super::{CommandError, Exit, Listing};
+use super::{CommandError, Exit, Listing, run::view};
 use crate::{
     change::purpose::Purpose,
-    config::{Complete, Config},
+    config::{Complete, Config, StoreSettings},
+    db::Reader,
     pipeline::NotCompared,
 };
 
@@ -95,6 +96,17 @@ fn what(purpose: Purpose) -> &'static str {
         Purpose::BackInTime => {
             "a full comparison after the directory went back in time, which holds what it finds,"
         }
+    }
+}
+
+/// Only what was read as it would be read now can be compared with.
+fn require_view(reader: &Reader, store: &StoreSettings) -> Result<(), CommandError> {
+    let name = store.name.as_str();
+    reader.require_baseline(name)?;
+    if reader.is_read_as(name, &view(store))? {
+        Ok(())
+    } else {
+        Err(CompareError::AnotherView { store: name.to_owned() }.into())
     }
 }
 

@@ -10,7 +10,7 @@ use super::{
     Db, DbError, StoreNo,
     error::During,
     notifications::recipient_key,
-    rows::{micros, timestamp, unreadable, uuid_at},
+    rows::{count_at, micros, timestamp, unreadable, uuid_at},
     worker::Priority,
 };
 use crate::{
@@ -153,10 +153,6 @@ fn facts(connection: &Connection, store: StoreNo) -> Result<Facts, DbError> {
         .and_then(|mut s| s.query_row([store.0], |row| count_at(row, 0)))
         .during("count what is set aside")?;
     Ok(Facts { feed, holds, failed_mail, set_aside })
-}
-
-fn count_at(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
-    row.get::<_, i64>(column).map(i64::unsigned_abs)
 }
 
 fn open(connection: &Connection, store: StoreNo) -> Result<Vec<Open>, DbError> {

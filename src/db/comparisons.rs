@@ -8,9 +8,8 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use super::{
     Access, Db, DbError, Reader, StoreNo,
     error::During,
-    explanation::known_store,
     rows::{dn_at, micros, timestamp, unreadable, uuid_at},
-    stores::{self, Baseline},
+    stores::{self, Baseline, known_store},
     worker::Priority,
 };
 use crate::{
@@ -463,20 +462,8 @@ fn look(connection: &Connection, no: ComparisonNo) -> Result<ComparisonLook, DbE
 }
 
 impl Reader {
-    /// How much of `store` is held, and stays so until somebody releases or discards it: the number of holds.
-    pub fn open_holds(&self, store: &str) -> Result<u64, DbError> {
-        self.connection
-            .query_row(
-                "SELECT count(*) FROM hold JOIN store ON store.no = hold.store
-                 WHERE store.name = ?1 AND ended_at IS NULL",
-                [store],
-                |row| row.get::<_, i64>(0).map(i64::unsigned_abs),
-            )
-            .during("count what is held")
-    }
-
-    /// Whether everything of `store` was read once, so that there is something to compare with.
-    pub fn is_known(&self, store: &str) -> Result<(), DbError> {
+    /// An error: not everything of `store` was read once, and there is nothing to compare with.
+    pub fn require_baseline(&self, store: &str) -> Result<(), DbError> {
         known_store(&self.connection, store).map(drop)
     }
 

@@ -13,7 +13,7 @@ use rusqlite::{
 };
 use tempfile::TempDir;
 
-use super::{DbError, RunLock, error::During, open};
+use super::{DbError, RunLock, error::During, lock::directory_of, open};
 
 /// Beside the state file, readable by its owner alone; gone when dropped.
 #[derive(Debug)]
@@ -33,11 +33,10 @@ impl StateCopy {
         }
         let daemon_runs = RunLock::is_held(path);
         let Some(state) = open::open_for_reading(path)? else { return Ok(None) };
-        let beside = path.parent().filter(|parent| *parent != Path::new("")).unwrap_or(Path::new("."));
         let directory = tempfile::Builder::new()
             .prefix(".dirherald-compare-")
             .permissions(Permissions::from_mode(0o700))
-            .tempdir_in(beside)
+            .tempdir_in(directory_of(path))
             .map_err(refused)?;
         let copy = Self { directory, daemon_runs };
         open::create_private(&copy.path())?;

@@ -3,7 +3,7 @@
 use std::{fmt, str::FromStr, time::Duration};
 
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{Connection, Row, params};
 use uuid::Uuid;
 
 use super::{
@@ -381,17 +381,6 @@ fn skipped(connection: &Connection, change_set: i64, event: EventId) -> Result<V
             Ok(skipped)
         })
         .during("read who was not told")
-}
-
-/// The store of this name, if a whole baseline of it stands.
-pub(super) fn known_store(connection: &Connection, name: &str) -> Result<StoreNo, DbError> {
-    connection
-        .query_row("SELECT no FROM store WHERE name = ?1 AND baseline = 'complete'", [name], |row| {
-            row.get(0).map(StoreNo)
-        })
-        .optional()
-        .during("read a store")?
-        .ok_or_else(|| DbError::NoBaseline { store: name.to_owned() })
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use rusqlite::params;
 
-use super::{DbError, Reader, error::During, explanation::known_store, mirror::StoreMirror, rows::kind_code};
+use super::{DbError, Reader, error::During, mirror::StoreMirror, rows::kind_code, stores::known_store};
 use crate::{
     change::resolve::name_entry,
     directory::{

@@ -12,7 +12,7 @@ use super::{
     examine,
     lock::Holder,
     open,
-    rows::{json_at, micros, timestamp, unreadable, uuid_at},
+    rows::{count_at, json_at, micros, timestamp, unreadable, uuid_at},
 };
 use crate::{change::event::ChangeEvent, outbox::state::DeliveryState};
 
@@ -347,10 +347,6 @@ fn set_aside(rows: u64) -> Option<String> {
              at the next start"
         )
     })
-}
-
-pub(super) fn count_at(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
-    row.get::<_, i64>(column).map(i64::unsigned_abs)
 }
 
 /// As [`event_at`] reads it.

@@ -41,6 +41,10 @@ pub(super) fn uuid_at(row: &Row<'_>, column: usize) -> rusqlite::Result<Uuid> {
     Ok(Uuid::from_bytes(row.get(column)?))
 }
 
+pub(super) fn count_at(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
+    row.get::<_, i64>(column).map(i64::unsigned_abs)
+}
+
 pub(super) fn dn_at(row: &Row<'_>, column: usize) -> rusqlite::Result<Dn> {
     Dn::parse(row.get_ref(column)?.as_str()?).map_err(|source| unreadable(column, source))
 }

@@ -10,9 +10,10 @@ use uuid::Uuid;
 use super::{
     DbError,
     error::During,
-    explanation::{Explanation, Rules, Stage, known_store},
+    explanation::{Explanation, Rules, Stage},
     mirror::StoreMirror,
     open,
+    stores::known_store,
 };
 use crate::{
     change::{

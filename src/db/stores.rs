@@ -220,6 +220,17 @@ pub(super) fn baseline(connection: &Connection, store: StoreNo) -> Result<Baseli
         .during("read a store")
 }
 
+/// The store of this name, if a whole baseline of it stands.
+pub(super) fn known_store(connection: &Connection, name: &str) -> Result<StoreNo, DbError> {
+    connection
+        .query_row("SELECT no FROM store WHERE name = ?1 AND baseline = 'complete'", [name], |row| {
+            row.get(0).map(StoreNo)
+        })
+        .optional()
+        .during("read a store")?
+        .ok_or_else(|| DbError::NoBaseline { store: name.to_owned() })
+}
+
 pub(super) fn checkpoint(connection: &Connection, store: StoreNo) -> Result<Option<Checkpoint>, DbError> {
     let found = connection
         .query_row(

@@ -5,7 +5,7 @@ use std::{path::Path, sync::Arc, time::Duration};
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
-use super::CompareError;
+use super::{CompareError, require_view};
 use crate::{
     change::purpose::Purpose,
     clock,
@@ -147,17 +147,11 @@ async fn withdraw(
 }
 
 fn check_view(path: &Path, store: &StoreSettings) -> Result<(), CommandError> {
-    let name = store.name.as_str();
-    let unknown = || DbError::NoBaseline { store: name.to_owned() };
+    let unknown = || DbError::NoBaseline { store: store.name.to_string() };
     // A file of an earlier version is brought up to date first.
     drop(Db::open(path)?);
     let reader = Reader::open(path)?.ok_or_else(unknown)?;
-    reader.is_known(name)?;
-    if reader.is_read_as(name, &view(store))? {
-        Ok(())
-    } else {
-        Err(CompareError::AnotherView { store: name.to_owned() }.into())
-    }
+    require_view(&reader, store)
 }
 
 #[derive(Serialize)]

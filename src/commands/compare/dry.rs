@@ -5,7 +5,7 @@ use std::{path::Path, sync::Arc, time::Duration};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use super::{CompareError, meanwhile::Compared};
+use super::{CompareError, meanwhile::Compared, require_view};
 use crate::{
     change::purpose::Purpose,
     clock,
@@ -106,10 +106,7 @@ async fn find(
 fn before(copy: &StateCopy, store: &StoreSettings) -> Result<(Option<Checkpoint>, i64), CommandError> {
     let name = store.name.as_str();
     let reader = opened(copy, name)?;
-    reader.is_known(name)?;
-    if !reader.is_read_as(name, &view(store))? {
-        return Err(CompareError::AnotherView { store: name.to_owned() }.into());
-    }
+    require_view(&reader, store)?;
     Ok((reader.checkpoint(name)?, reader.newest_event()?))
 }
 

@@ -10,8 +10,8 @@ use crate::{
     db::{
         DbError, EventRow, IdPrefix, Reader,
         error::During,
-        reader::{count_at, event_at},
-        rows::{json_at, timestamp, uuid_at},
+        reader::event_at,
+        rows::{count_at, json_at, timestamp, uuid_at},
     },
 };
 
@@ -77,6 +77,18 @@ impl Reader {
             ))
             .and_then(|mut s| s.query_map([store], row_at)?.collect())
             .during("read what is held")
+    }
+
+    /// How much of `store` is held, and stays so until somebody releases or discards it: the number of holds.
+    pub fn open_holds(&self, store: &str) -> Result<u64, DbError> {
+        self.connection
+            .query_row(
+                "SELECT count(*) FROM hold JOIN store ON store.no = hold.store
+                 WHERE store.name = ?1 AND ended_at IS NULL",
+                [store],
+                |row| row.get::<_, i64>(0).map(i64::unsigned_abs),
+            )
+            .during("count what is held")
     }
 
     /// Those whose ids begin so, ended ones too, oldest first; at most `most`.

@@ -8,7 +8,7 @@ use std::{
 
 use rusqlite::Connection;
 
-use super::{DbError, During, open_error};
+use super::{DbError, During, directory_of, open_error};
 
 /// Read and written by its owner, and by nobody else.
 const PRIVATE: u32 = 0o600;
@@ -34,7 +34,7 @@ pub(super) fn take_from_others(path: &Path) -> Result<(), DbError> {
 /// What an administrator's command creates beside a state is to be of use to whom the state belongs to. Whoever
 /// may not give it away is that one.
 pub(in crate::db) fn give_to_the_owner(state: &Path, file: &File) {
-    let directory = state.parent().filter(|parent| *parent != Path::new("")).unwrap_or(Path::new("."));
+    let directory = directory_of(state);
     let Ok(owner) = fs::metadata(state).or_else(|_| fs::metadata(directory)) else { return };
     if file.metadata().is_ok_and(|file| file.uid() != owner.uid()) {
         let _ = fchown(file, Some(owner.uid()), Some(owner.gid()));
@@ -44,7 +44,7 @@ pub(in crate::db) fn give_to_the_owner(state: &Path, file: &File) {
 /// Sorting and indexing may take more than is to be kept in memory. It is written beside the state and nowhere
 /// else: the system's temporary directory may not be ours to write to, or not be private.
 pub(super) fn keep_large_work_beside(path: &Path, connection: &Connection) -> Result<(), DbError> {
-    let directory = path.parent().filter(|parent| *parent != Path::new("")).unwrap_or(Path::new("."));
+    let directory = directory_of(path);
     let quoted = directory.to_string_lossy().replace('\'', "''");
     connection
         .execute_batch(&format!("PRAGMA temp_store_directory = '{quoted}';"))
