@@ -78,7 +78,7 @@ fn list(config: &Config, format: Format, filter: EventFilter<'_>) -> Result<Exit
         each_page(&reader, filter, 0, |rows| printer.print(rows))?;
     }
     printer.print(&[])?;
-    printer.output.finish()?;
+    printer.finish()?;
     Ok(Exit::Success)
 }
 
@@ -102,7 +102,7 @@ pub(super) struct Printer<'a> {
     config: &'a Config,
     format: Format,
     table: Table<8>,
-    pub(super) output: Output,
+    output: Output,
 }
 
 impl<'a> Printer<'a> {

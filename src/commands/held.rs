@@ -147,8 +147,8 @@ fn show(config: &Config, arguments: &OneArguments) -> Result<Exit, CommandError>
     let Found { reader, row } = find(config, &arguments.listing.choice, &arguments.id)?;
     let mut printer = Printer::new(config, arguments.listing.format());
     match arguments.listing.format() {
-        Format::Json => printer.output.json(&HeldLine::of(&row))?,
-        Format::Table => head(&row, config).into_iter().try_for_each(|line| printer.output.line(line))?,
+        Format::Json => printer.output().json(&HeldLine::of(&row))?,
+        Format::Table => head(&row, config).into_iter().try_for_each(|line| printer.output().line(line))?,
     }
     let mut last = 0;
     loop {
@@ -157,7 +157,7 @@ fn show(config: &Config, arguments: &OneArguments) -> Result<Exit, CommandError>
         let Some(newest) = rows.last() else { break };
         last = newest.seq;
     }
-    printer.output.finish()?;
+    printer.finish()?;
     Ok(Exit::Success)
 }
 

@@ -1,4 +1,4 @@
-//! How commands wait for what a daemon does.
+//! How commands wait for what another process does.
 
 use std::time::Duration;
 

@@ -9,7 +9,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use super::{CommandError, Exit};
+use super::{CommandError, Exit, patience::Patience};
 use crate::{
     clock,
     config::{Complete, StoreSettings},
@@ -27,9 +27,8 @@ use crate::{
 /// before and after, on a machine that has much else to do.
 const STOP_WITHIN: Duration = Duration::from_secs(8);
 
-/// How often, and how many times, a lock that somebody has is asked for: a second in all.
-const LOCK_STEP: Duration = Duration::from_millis(50);
-const LOCK_STEPS: usize = 20;
+/// How long the lock is asked for when somebody has it.
+const FOR_THE_LOCK: Duration = Duration::from_secs(1);
 
 /// Runs until SIGTERM or SIGINT.
 pub(super) async fn run(config: Complete) -> Result<Exit, CommandError> {
@@ -72,13 +71,13 @@ pub(super) async fn run(config: Complete) -> Result<Exit, CommandError> {
 
 /// A command that carries out a request by itself has the lock for a moment; that is waited for.
 async fn lock(state: &Path) -> Result<RunLock, CommandError> {
-    for _ in 0..LOCK_STEPS {
-        match RunLock::take(state) {
-            Err(DbError::Locked { .. }) => tokio::time::sleep(LOCK_STEP).await,
-            taken => return Ok(taken?),
+    let mut patience = Patience::default();
+    loop {
+        let taken = RunLock::take(state);
+        if !matches!(taken, Err(DbError::Locked { .. })) || !patience.lasts(FOR_THE_LOCK).await {
+            return Ok(taken?);
         }
     }
-    Ok(RunLock::take(state)?)
 }
 
 async fn store(db: Db, settings: StoreSettings) -> Result<pipeline::Store, CommandError> {
