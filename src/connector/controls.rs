@@ -74,8 +74,11 @@ pub fn is_reached(older: &Checkpoint, newer: &Checkpoint) -> bool {
 
 /// The third part of a change sequence number names the server that made the change.
 fn covers(cookie: &Cookie, csn: &str) -> bool {
-    let server = |csn: &str| csn.split('#').nth(2).map(str::to_owned);
-    cookie.csns().any(|known| server(known) == server(csn) && known >= csn)
+    cookie.csns().any(|known| server_of(known) == server_of(csn) && known >= csn)
+}
+
+fn server_of(csn: &str) -> Option<&str> {
+    csn.split('#').nth(2)
 }
 
 /// Section 2.3.

@@ -411,8 +411,8 @@ impl Ingest<'_> {
             let waiting = self.findings()?;
             ingested.unresolved = self.unresolved(&waiting)?;
             ingested.unread = self.unread(&waiting)?;
-            let is_over = !waiting.is_empty() || self.context.refresh().comparison.is_some();
-            if ingested.unresolved.is_empty() && ingested.unread.is_empty() && is_over {
+            let is_to_be_told = !waiting.is_empty() || self.context.refresh().comparison.is_some();
+            if ingested.unresolved.is_empty() && ingested.unread.is_empty() && is_to_be_told {
                 ingested.add(self.settle_waiting()?);
             }
         }

@@ -226,8 +226,9 @@ impl SchemaSettings {
 
     /// With whatever options (RFC 4512, section 2.5).
     fn holds_members(&self, name: &AttributeName) -> bool {
-        let base = |name: &AttributeName| name.as_str().split(';').next().map(str::to_owned);
-        self.members.iter().any(|members| base(members) == base(name))
+        let has_its_base =
+            |members: &AttributeName| name.as_str().split(';').next() == members.as_str().split(';').next();
+        self.members.iter().any(has_its_base)
     }
 
     /// What these say is settled when an entry is read, so what changes without a reading is nothing for them.

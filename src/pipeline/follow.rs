@@ -100,9 +100,7 @@ pub(super) async fn run(store: Arc<Directory>, cancel: CancellationToken) {
             Ended::Stopped => return say_state(&store, StoreState::Stopped).await,
             Ended::GivenUp(why) | Ended::Behind(why) => {
                 error!(error = why, "stopped following the directory; restart after it is mended");
-                say_error(&store, Some(why)).await;
-                say_state(&store, StoreState::Stopped).await;
-                say_standing(&store, Standing::Stopped).await;
+                say_trouble(&store, why, StoreState::Stopped, Standing::Stopped).await;
                 return cancel.cancelled().await;
             }
             Ended::Refused => {
@@ -128,17 +126,13 @@ pub(super) async fn run(store: Arc<Directory>, cancel: CancellationToken) {
                     error = chain(&failure),
                     "cannot store what the directory says; reading it again soon"
                 );
-                say_error(&store, Some(chain(&failure))).await;
-                say_state(&store, StoreState::Connecting).await;
-                say_standing(&store, Standing::Away).await;
+                say_trouble(&store, chain(&failure), StoreState::Connecting, Standing::Away).await;
             }
             Ended::Unanswered(failure) => {
                 let standing = after(&failure.disposition());
                 let failure = with_advice(&failure);
                 warn!(error = failure, "the directory does not say where entries are; reading it again soon");
-                say_error(&store, Some(failure)).await;
-                say_state(&store, StoreState::Connecting).await;
-                say_standing(&store, standing).await;
+                say_trouble(&store, failure, StoreState::Connecting, standing).await;
             }
             Ended::CutShort | Ended::Compared => {
                 error!("following the directory was cut short; beginning again soon");
@@ -225,6 +219,13 @@ pub(super) async fn say_standing(store: &Directory, standing: Standing) {
         say(&error, "cannot store how the directory is followed");
     }
     store.wake.alerts.notify_one();
+}
+
+/// In `status` and for alerts: what went wrong, and how it stands with the directory therefore.
+async fn say_trouble(store: &Directory, why: String, state: StoreState, standing: Standing) {
+    say_error(store, Some(why)).await;
+    say_state(store, state).await;
+    say_standing(store, standing).await;
 }
 
 /// How the directory stands after a failure.
