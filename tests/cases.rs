@@ -16,6 +16,7 @@ mod mail_server;
 mod migrations;
 mod people;
 mod pilot;
+mod poison;
 mod pruning;
 mod refresh;
 mod restarts;

@@ -1,6 +1,6 @@
 //! `run`: the daemon.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{path::Path, pin::pin, sync::Arc, time::Duration};
 
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
@@ -12,7 +12,7 @@ use tracing::{info, warn};
 use super::{CommandError, Exit, patience::Patience};
 use crate::{
     clock,
-    config::{Complete, StoreSettings},
+    config::{Complete, Config, StoreSettings},
     connector::{Connector, Timing, settings::ConnectorSettings},
     db::{Db, DbError, MirrorView, RunLock, StoreContext, StoreNo},
     directory::watched::WatchedTree,
@@ -38,18 +38,21 @@ pub(super) async fn run(config: Complete) -> Result<Exit, CommandError> {
     let signals = Signals::listen()?;
     // Until the file is closed again.
     let mut lock = lock(&config.state.path).await?;
-    let db = Db::open(&config.state.path)?;
-    lock.cover(&config.state.path)?;
+    let mut asked_to_stop = pin!(signals.asked_to_stop());
+    let (keep, beginning) = (config.state.keep, begin(config, &mut lock));
+    let (db, ready) = tokio::select! {
+        begun = beginning => begun?,
+        () = &mut asked_to_stop => return Ok(Exit::Success),
+    };
     let cancel = CancellationToken::new();
     let mut stores = JoinSet::new();
-    for settings in config.stores.into_values() {
-        let store = store(db.clone(), settings).await?;
+    for store in ready {
         stores.spawn(pipeline::run(store, cancel.clone()));
     }
     info!(version = env!("CARGO_PKG_VERSION"), stores = stores.len(), "dirherald runs");
-    stores.spawn(prune::run(db.clone(), config.state.keep, cancel.clone()));
+    stores.spawn(prune::run(db.clone(), keep, cancel.clone()));
     let ended = tokio::select! {
-        () = signals.asked_to_stop() => Ok(Exit::Success),
+        () = asked_to_stop => Ok(Exit::Success),
         damage = state_file::run(db.clone(), &lock, cancel.clone()) => damage.map(|()| Exit::Success),
     };
     info!("stopping");
@@ -80,11 +83,29 @@ async fn lock(state: &Path) -> Result<RunLock, CommandError> {
     }
 }
 
-async fn store(db: Db, settings: StoreSettings) -> Result<pipeline::Store, CommandError> {
+/// Waits for room on the disk of the state file.
+async fn begin(config: Config, lock: &mut RunLock) -> Result<(Db, Vec<pipeline::Store>), CommandError> {
+    let path = &config.state.path;
+    let db = state_file::with_room(lock, async || Db::open(path)).await?;
+    lock.cover(path)?;
+    let mut stores = Vec::with_capacity(config.stores.len());
+    for settings in config.stores.into_values() {
+        stores.push(store(db.clone(), settings, lock).await?);
+    }
+    Ok((db, stores))
+}
+
+async fn store(db: Db, settings: StoreSettings, lock: &RunLock) -> Result<pipeline::Store, CommandError> {
     let mailer = Mailer::new(&settings.mail)
         .map_err(|source| CommandError::Mailer { store: settings.name.to_string(), source })?;
-    let view = view(&settings);
-    let facts = db.begin_store(settings.name.clone(), view, clock::now()).await?;
+    let facts = state_file::with_room(lock, async || {
+        let facts = db.begin_store(settings.name.clone(), view(&settings), clock::now()).await?;
+        if !db.is_sound() {
+            db.try_writing().await?;
+        }
+        Ok(facts)
+    })
+    .await?;
     if facts.mirror == MirrorView::Another {
         warn!(
             store.name = %settings.name,

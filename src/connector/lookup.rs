@@ -55,13 +55,17 @@ enum Sight {
     Nothing,
     /// It may be on another server.
     Referred,
+    /// The server does not say, and will not by being asked again.
+    Refused(Answer),
+    /// There is something of that name that no entry is: a root or a schema, which has no entryUUID.
+    Unreadable(DecodeError),
 }
 
 impl Sight {
     fn entry(self) -> Option<Image> {
         match self {
             Self::Entry(image) => Some(*image),
-            Self::Nothing | Self::Referred => None,
+            Self::Nothing | Self::Referred | Self::Refused(_) | Self::Unreadable(_) => None,
         }
     }
 }
@@ -93,7 +97,8 @@ impl Lookup {
         let attributes = self.connector.shared.wanted.requested();
         let searches = dns.iter().map(|dn| Search::entry(dn.as_str(), Arc::clone(&attributes))).collect();
         let sights = self.ask(searches).await?;
-        // What a referral names is on a server that is not ours to read.
+        // What a referral names is on a server that is not ours to read. And whoever owns a group can write any name
+        // into it: one of which nothing comes to be known holds up nobody.
         Ok(sights.into_iter().map(Sight::entry).collect())
     }
 
@@ -127,11 +132,19 @@ impl Lookup {
     ) -> Result<Vec<Option<Image>>, ConnectorError> {
         let searches = ids.iter().map(|id| self.search_by_id(*id, base)).collect();
         let sights = self.ask(searches).await?;
-        if sights.iter().any(|sight| matches!(sight, Sight::Referred)) {
-            let url = self.connector.url(self.connector.url_in_use()).clone();
-            return Err(self.connector.failed(url, Problem::WhereaboutsUnknown));
-        }
-        Ok(sights.into_iter().map(Sight::entry).collect())
+        sights.into_iter().map(|sight| self.surely(sight)).collect()
+    }
+
+    fn surely(&self, sight: Sight) -> Result<Option<Image>, ConnectorError> {
+        let problem = match sight {
+            Sight::Entry(image) => return Ok(Some(*image)),
+            Sight::Nothing => return Ok(None),
+            Sight::Referred => Problem::WhereaboutsUnknown,
+            Sight::Refused(answer) => refused(answer),
+            Sight::Unreadable(error) => error.into(),
+        };
+        let url = self.connector.url(self.connector.url_in_use()).clone();
+        Err(self.connector.failed(url, problem))
     }
 
     /// The entry `id`, wherever it is at `base` or below. `None`: there is none that we may read.
@@ -279,7 +292,8 @@ async fn side_by_side(ldap: Ldap, searches: Vec<Search>) -> Result<Vec<Found>, L
 
 fn sight(found: Found, wanted: &WantedAttributes) -> Result<Sight, Problem> {
     if let Some(item) = found.entry {
-        return Ok(Sight::Entry(Box::new(image_of(Entry::decode(item.0, wanted)?)?)));
+        let image = image_of(Entry::decode(item.0, wanted)?);
+        return Ok(image.map_or_else(Sight::Unreadable, |image| Sight::Entry(Box::new(image))));
     }
     match found.answer.code {
         code::REFERRAL => Ok(Sight::Referred),
@@ -288,6 +302,11 @@ fn sight(found: Found, wanted: &WantedAttributes) -> Result<Sight, Problem> {
         code::SUCCESS | code::NO_SUCH_OBJECT | code::INVALID_DN_SYNTAX | code::INSUFFICIENT_ACCESS_RIGHTS => {
             Ok(Sight::Nothing)
         }
+        // Of the part of the tree that holds the name, which may be another database than ours.
+        code::STRONGER_AUTH_REQUIRED
+        | code::CONFIDENTIALITY_REQUIRED
+        | code::INAPPROPRIATE_AUTHENTICATION
+        | code::UNWILLING_TO_PERFORM => Ok(Sight::Refused(found.answer)),
         _ => Err(refused(found.answer)),
     }
 }
@@ -311,7 +330,11 @@ async fn read_below(session: &mut Session, connector: &Connector, base: &Dn) -> 
                 if size > MOST_BELOW {
                     return Err(Problem::TooMuch { during: BELOW, limit: MOST_BELOW });
                 }
-                images.push(image_of(entry)?);
+                match image_of(entry) {
+                    Ok(image) => images.push(image),
+                    // As the feed does: an error would come again with every question.
+                    Err(error) => tracing::warn!(%error, "passed over an entry below one that came in"),
+                }
             }
             Event::End(answer) => {
                 return match answer.code {

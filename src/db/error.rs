@@ -166,8 +166,8 @@ impl DbError {
                 ErrorKind::ReadOnlyFilesystem => Trouble::ReadOnly,
                 _ => Trouble::Unusable,
             }),
-            Self::Open { .. }
-            | Self::Foreign { .. }
+            Self::Open { source, .. } => source.downcast_ref().and_then(Trouble::of),
+            Self::Foreign { .. }
             | Self::Newer { .. }
             | Self::Older { .. }
             | Self::Locked { .. }

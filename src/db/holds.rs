@@ -109,15 +109,14 @@ impl Gate<'_> {
         }
         let mut window = self.window()?;
         window.slide(self.now, length(&self.context.guard));
-        let state =
-            State { connection: self.connection, store: self.context.no, everything: OnceCell::new() };
+        let state = self.state();
         let judged = judge(sets, purpose, &self.context.guard, &mut window, &state, new_id)?;
         let mut begun = Vec::with_capacity(judged.holds.len());
         let mut opened = Vec::with_capacity(judged.holds.len());
         for hold in judged.holds {
             let id = new_id();
             let no = self.begin(id, &hold)?;
-            let recalled = recall(self, no, &hold)?;
+            let recalled = recall(self, &state, no, &hold)?;
             begun.push(no);
             opened.push(OpenedHold { id, facts: hold.facts, recalled });
         }
@@ -131,6 +130,10 @@ impl Gate<'_> {
             self.context.counting.keep(Counted { window, last: last.id });
         }
         Ok(Guarded { opened, sets })
+    }
+
+    fn state(&self) -> State<'_> {
+        State { connection: self.connection, store: self.context.no, everything: OnceCell::new() }
     }
 
     fn begin(&self, id: Uuid, hold: &NewHold) -> Result<HoldNo, DbError> {
@@ -186,8 +189,8 @@ impl Gate<'_> {
         let ends: Vec<Option<i64>> = self
             .connection
             .prepare_cached(
-                "SELECT ended_at FROM hold WHERE store = ?1 AND cause = 'max-events'
-                 AND (ended_at IS NULL OR ended_at > ?2)",
+                "SELECT CASE wish WHEN 'discard' THEN wished_at ELSE ended_at END
+                 FROM hold WHERE store = ?1 AND cause = 'max-events' AND (ended_at IS NULL OR ended_at > ?2)",
             )
             .and_then(|mut s| {
                 s.query_map(params![self.context.no.0, micros(begin)], |row| row.get(0))?.collect()
@@ -220,7 +223,8 @@ impl Gate<'_> {
         self.connection
             .prepare_cached(
                 "SELECT 1 FROM held_entry JOIN hold ON hold.seq = held_entry.hold
-                 WHERE held_entry.entry = ?1 AND hold.store = ?2 AND (ended_at IS NULL OR ended_at >= ?3)",
+                 WHERE held_entry.entry = ?1 AND hold.store = ?2
+                 AND coalesce(CASE wish WHEN 'discard' THEN wished_at ELSE ended_at END >= ?3, 1)",
             )
             .and_then(|mut s| s.exists(params![entry.0.as_bytes(), self.context.no.0, micros(seen)]))
             .during("ask whether an entry was held")
@@ -231,7 +235,8 @@ fn length(settings: &GuardSettings) -> SignedDuration {
     SignedDuration::try_from(settings.window).unwrap_or(SignedDuration::MAX)
 }
 
-/// What the guard asks, during one unit.
+/// What the guard asks, during one unit. A hold takes nothing more from the moment on in which somebody asked to
+/// discard it: what they saw of it was the rest.
 struct State<'a> {
     connection: &'a Connection,
     store: StoreNo,
@@ -247,7 +252,8 @@ impl State<'_> {
         let found = self
             .connection
             .prepare_cached(
-                "SELECT min(seq) FROM hold WHERE store = ?1 AND ended_at IS NULL AND cause = 'max-events'",
+                "SELECT min(seq) FROM hold
+                 WHERE store = ?1 AND ended_at IS NULL AND cause = 'max-events' AND wish IS NOT 'discard'",
             )
             .and_then(|mut s| s.query_row([self.store.0], hold_at))
             .during("look for a hold of everything")?;
@@ -258,7 +264,8 @@ impl State<'_> {
         self.connection
             .prepare_cached(
                 "SELECT min(hold.seq) FROM held_entry JOIN hold ON hold.seq = held_entry.hold
-                 WHERE held_entry.entry = ?1 AND hold.store = ?2 AND ended_at IS NULL",
+                 WHERE held_entry.entry = ?1 AND hold.store = ?2 AND ended_at IS NULL
+                 AND wish IS NOT 'discard'",
             )
             .and_then(|mut s| s.query_row(params![entry.0.as_bytes(), self.store.0], hold_at))
             .during("look for a hold of an entry")

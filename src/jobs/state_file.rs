@@ -37,6 +37,29 @@ pub async fn run(db: Db, lock: &RunLock, cancel: CancellationToken) -> Result<()
     }
 }
 
+/// Does what a start cannot do without, again and again for as long as there is no room for it: whoever starts
+/// dirherald again may give it up before somebody has made room.
+pub async fn with_room<T>(
+    lock: &RunLock,
+    mut work: impl AsyncFnMut() -> Result<T, DbError>,
+) -> Result<T, DbError> {
+    let mut said = None;
+    loop {
+        match work().await {
+            Err(error) if error.trouble() == Some(Trouble::Full) => {
+                said.get_or_insert_with(|| say(lock, Trouble::Full, &chain(&error)));
+                tokio::time::sleep(TRY_AGAIN).await;
+            }
+            done => {
+                if said.is_some() {
+                    say_its_end(lock);
+                }
+                return done;
+            }
+        }
+    }
+}
+
 fn say(lock: &RunLock, trouble: Trouble, cause: &str) {
     let advice = trouble.advice();
     error!(

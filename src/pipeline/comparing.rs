@@ -101,6 +101,7 @@ impl Ingest {
         };
         let context = Arc::clone(&self.store.context);
         let begun = self.store.db.begin_comparison(context, otherwise, clock::now()).await?;
+        self.say_told(&begun.told);
         match begun.open.purpose {
             Purpose::Tell | Purpose::Accept => {}
             Purpose::BackInTime => {
@@ -165,7 +166,6 @@ impl Ingest {
     async fn compare_entry(&mut self, no: ComparisonNo, id: EntryId, dn: &Dn) -> Result<(), ElsewhereError> {
         match self.try_compare_entry(no, id, dn).await {
             Ok(()) => {
-                self.store.wake.dispatch.notify_one();
                 self.look_at = Instant::now();
                 Ok(())
             }
@@ -195,7 +195,10 @@ impl Ingest {
         loop {
             let context = Arc::clone(&store.context);
             match store.db.compare_entry(context, no, observed.clone(), clock::now()).await? {
-                EntryCompared::Done => return Ok(()),
+                EntryCompared::Done(done) => {
+                    self.say_told(&done);
+                    return Ok(());
+                }
                 EntryCompared::Unresolved(names) => {
                     let looked_up = self.look_up_names(&names).await?;
                     store.db.learn(Arc::clone(&store.context), looked_up, clock::now()).await?;

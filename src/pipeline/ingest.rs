@@ -176,7 +176,10 @@ impl Ingest {
         let Some(purpose) = self.wanted else { return Ended::Stopped };
         let context = Arc::clone(&self.store.context);
         match self.store.db.begin_comparison(context, purpose, clock::now()).await {
-            Ok(_) => Ended::Anew,
+            Ok(begun) => {
+                self.say_told(&begun.told);
+                Ended::Anew
+            }
             Err(error) => Ended::Failed(error),
         }
     }
@@ -310,7 +313,8 @@ impl Ingest {
         say_state(&self.store, StoreState::Live).await;
     }
 
-    async fn told(&mut self, ingested: Ingested) -> Result<(), ElsewhereError> {
+    /// Says what the guard holds, and wakes whoever has to do with what came.
+    pub(super) fn say_told(&self, ingested: &Ingested) {
         say_holds(&ingested.opened);
         if !ingested.opened.is_empty() {
             self.store.wake.alerts.notify_one();
@@ -318,6 +322,10 @@ impl Ingest {
         if ingested.change_sets > 0 {
             self.store.wake.dispatch.notify_one();
         }
+    }
+
+    async fn told(&mut self, ingested: Ingested) -> Result<(), ElsewhereError> {
+        self.say_told(&ingested);
         self.open = ingested.unresolved;
         self.unread = ingested.unread;
         if self.has_no_questions() {
@@ -362,13 +370,10 @@ impl Ingest {
         };
         let context = Arc::clone(&self.store.context);
         let settled = self.store.db.settle(context, looked_up, below, clock::now()).await?;
+        debug!(change_sets = settled.change_sets, events_held = settled.held, "names looked up");
+        self.say_told(&settled);
         self.open = settled.unresolved;
         self.unread = settled.unread;
-        debug!(change_sets = settled.change_sets, events_held = settled.held, "names looked up");
-        say_holds(&settled.opened);
-        if settled.change_sets > 0 {
-            self.store.wake.dispatch.notify_one();
-        }
         Ok(())
     }
 

@@ -222,6 +222,25 @@ async fn accept_after_a_restore_tells_nobody() {
 }
 
 #[tokio::test]
+async fn what_a_killed_accept_began_is_accepted_even_where_the_next_one_cannot_go_on_with_it() {
+    let mut scene = Scene::company().await;
+    scene.live().await.stop().await;
+    let began =
+        "INSERT INTO comparison (store, purpose, asked_at, begun_at) SELECT no, 'accept', 1, 1 FROM store";
+    scene.site.state().execute(began, []).expect("a comparison");
+    scene.ldap.add_member(WAREHOUSE, WANJIRU).await;
+    scene.slapd.stop();
+    let refused = run(&scene.site, &["accept"]).await;
+    assert_eq!(refused.code, 1, "{refused:?}");
+    scene.slapd.start_again();
+    scene.bind_again().await;
+    let daemon = scene.live().await;
+    scene.assert_told(&[]).await;
+    assert_eq!(scene.events(), ["member-added warehouse Wanjiru Kamau"]);
+    daemon.stop().await;
+}
+
+#[tokio::test]
 async fn accept_group_takes_that_group_alone() {
     let mut scene = Scene::company().await;
     let daemon = scene.live().await;

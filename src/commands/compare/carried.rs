@@ -112,15 +112,18 @@ async fn alone(path: &Path, _lock: &RunLock, wish: &Wish<'_>) -> Result<Carried,
     let no = taken(db.ask_for_comparison(store.to_owned(), wish.purpose, group, clock::now()).await?, store)?;
     let directory = directory(db.clone(), facts.no, wish.store);
     let context = Arc::clone(&directory.context);
+    let mut before = None;
     let done = if let Some(group) = &wish.group {
         pipeline::accept_once(directory, no, group.id, &group.entry.dn).await
     } else {
-        db.begin_comparison(Arc::clone(&context), wish.purpose, clock::now()).await?;
+        before = db.begin_comparison(Arc::clone(&context), wish.purpose, clock::now()).await?.before;
         pipeline::compare_once(directory, &CancellationToken::new()).await
     };
     db.set_state(facts.no, StoreState::Stopped).await?;
     if let Err(source) = done {
-        withdraw(&db, no, wish, &context, &source).await?;
+        if before != Some(Purpose::Accept) {
+            withdraw(&db, no, wish, &context, &source).await?;
+        }
         return Err(CompareError::NotCompared { store: store.to_owned(), source }.into());
     }
     let look = db.look_at_comparison(no).await?;
@@ -132,7 +135,8 @@ async fn alone(path: &Path, _lock: &RunLock, wish: &Wish<'_>) -> Result<Carried,
     }
 }
 
-/// What was begun to be accepted is gone on with by the next daemon, or it would tell what this has found so far.
+/// What was begun to be accepted, by this command or by one that was killed, is gone on with by the next daemon, or it
+/// would tell what was found so far.
 async fn withdraw(
     db: &Db,
     no: ComparisonNo,

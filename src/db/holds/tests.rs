@@ -1,5 +1,7 @@
 //! Holds in a state file: what waits, what goes on, and what becomes of it.
 
+mod edges;
+
 use std::{sync::Arc, time::Duration};
 
 use rusqlite::Connection;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::{Ingest, Stage, StoreContext, Told};
+use super::{Ingest, Ingested, Stage, StoreContext, Told};
 use crate::{
     change::{
         finding::{Finding, Order},
@@ -21,23 +21,26 @@ use crate::{
     directory::{
         batch::Phase,
         dn::{Dn, NameKey},
+        entry::EntryId,
     },
 };
 
 /// Whether a comparison that begins was under way before.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct BegunComparison {
     /// As it stands now.
     pub open: OpenComparison,
     /// What it was before. `None`: it was not begun.
     pub before: Option<Purpose>,
+    /// What waited, and was told before it.
+    pub told: Ingested,
 }
 
 /// What came of comparing one entry.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 pub enum EntryCompared {
-    /// The differences are stored, and the comparison is over.
-    Done,
+    /// The differences are stored, and the comparison is over: this can be dispatched, what waited before it too.
+    Done(Ingested),
     /// Nothing was: these names are to be looked up and learnt first.
     Unresolved(Vec<(NameKey, Dn)>),
 }
@@ -76,7 +79,7 @@ impl Db {
                 let ingest = Ingest { connection: &transaction, context: &context, now };
                 let compared = ingest.compare_entry(no, observed)?;
                 match &compared {
-                    EntryCompared::Done => transaction.commit().during("commit a compared entry")?,
+                    EntryCompared::Done(_) => transaction.commit().during("commit a compared entry")?,
                     // The names are learnt first; what was compared so far is taken back.
                     EntryCompared::Unresolved(_) => {
                         transaction.rollback().during("take back a compared entry")?;
@@ -93,23 +96,27 @@ impl Ingest<'_> {
         let before = comparisons::open_of(self.connection, self.context.no)?;
         let before = before.filter(|open| open.stage == ComparisonStage::Begun).map(|open| open.purpose);
         let open = comparisons::begin(self.connection, self.context.no, otherwise, self.now)?;
+        let mut told = Ingested::default();
         if before.is_none() {
-            self.settle_live_changes(open.purpose)?;
+            told.add(self.settle_live_changes(open.purpose)?);
         }
-        Ok(BegunComparison { open, before })
+        Ok(BegunComparison { open, before, told })
     }
 
-    /// What a refresh has found that was cut short goes on waiting: half of it may not be true.
-    fn settle_live_changes(&self, purpose: Purpose) -> Result<(), DbError> {
+    /// What a refresh has found that was cut short goes on waiting, and all with it: half of it may not be true.
+    fn settle_live_changes(&self, purpose: Purpose) -> Result<Told, DbError> {
         match purpose {
-            Purpose::Tell => return Ok(()),
+            Purpose::Tell => return Ok(Told::default()),
             Purpose::Accept | Purpose::BackInTime => {}
         }
-        if self.context.refresh().stage == Stage::UnderWay || !self.is_waiting()? {
-            return Ok(());
+        let findings = self.findings()?;
+        let is_cut_short =
+            self.context.refresh().stage == Stage::UnderWay || findings.iter().any(is_of_a_refresh);
+        if is_cut_short {
+            return Ok(Told::default());
         }
-        self.tell(self.findings()?, Purpose::Tell)?;
-        self.forget_findings()
+        self.forget_findings()?;
+        self.tell(findings, Purpose::Tell)
     }
 
     /// At the beginning of a refresh: the comparison that it is read for.
@@ -149,10 +156,9 @@ impl Ingest<'_> {
     }
 
     fn compare_entry(&self, no: ComparisonNo, observed: Observed) -> Result<EntryCompared, DbError> {
-        if self.is_waiting()? {
-            self.tell(self.findings()?, Purpose::Tell)?;
-            self.forget_findings()?;
-        }
+        let Waited { live, mut findings } = self.take_what_waits_for(observed.id)?;
+        let mut done = Ingested::default();
+        done.add(self.tell(live, Purpose::Tell)?);
         let after = comparisons::newest_change_set(self.connection)?;
         // Also what has no newer stamp, or an older one, is how things are.
         let comparison = Comparison { older: Older::Counts, ..self.comparison(Phase::Refresh) };
@@ -161,14 +167,54 @@ impl Ingest<'_> {
         for write in &effects.writes {
             mirror.apply(write, &|_| false)?;
         }
-        let findings: Vec<Finding> = effects.finding.into_iter().collect();
+        findings.extend(effects.finding);
         let mut unresolved = self.unresolved(&findings)?;
         self.retain_not_asked(&mut unresolved);
         if !unresolved.is_empty() {
             return Ok(EntryCompared::Unresolved(unresolved));
         }
-        self.tell(findings, Purpose::Accept)?;
+        done.add(self.tell(findings, Purpose::Accept)?);
         comparisons::end(self.connection, self.context.no, no, after, self.now)?;
-        Ok(EntryCompared::Done)
+        Ok(EntryCompared::Done(done))
+    }
+
+    /// Where a refresh was cut short, half of it may not be true: what it found of the one entry is accepted with
+    /// how that is now, and everything else goes on waiting.
+    fn take_what_waits_for(&self, entry: EntryId) -> Result<Waited, DbError> {
+        let waiting = self.waiting()?;
+        let is_cut_short = waiting.iter().any(|(_, finding)| is_of_a_refresh(finding));
+        let mut waited = Waited { live: Vec::new(), findings: Vec::new() };
+        for (seq, finding) in waiting {
+            if is_cut_short && finding.entry.id != Some(entry) {
+                continue;
+            }
+            self.forget_finding(seq)?;
+            let kind = if is_of_a_refresh(&finding) { &mut waited.findings } else { &mut waited.live };
+            kind.push(finding);
+        }
+        Ok(waited)
+    }
+
+    fn forget_finding(&self, seq: i64) -> Result<(), DbError> {
+        self.connection
+            .prepare_cached("DELETE FROM finding WHERE seq = ?1")
+            .and_then(|mut s| s.execute([seq]))
+            .during("take a finding")
+            .map(drop)
+    }
+}
+
+/// What waited and is told when one entry is accepted.
+struct Waited {
+    /// As any change, and first.
+    live: Vec<Finding>,
+    /// As a part of what is accepted.
+    findings: Vec<Finding>,
+}
+
+fn is_of_a_refresh(finding: &Finding) -> bool {
+    match finding.order {
+        Order::Arbitrary => true,
+        Order::OfTheChanges => false,
     }
 }

@@ -219,3 +219,64 @@ async fn m25_a_comparison_that_shows_nobody_removes_nobody() {
     world.read_all(restored(&["ada", "ben"])).await;
     assert_eq!(world.told().await, Vec::<String>::new());
 }
+
+/// As after a kill: what stands in memory is gone.
+fn killed(world: &mut World) {
+    let schema = Arc::clone(&world.context.schema);
+    let base = Dn::parse(BASE).unwrap();
+    world.context = Arc::new(StoreContext::new(world.context.no, base, schema, 10));
+}
+
+#[tokio::test]
+async fn m03_half_of_a_refresh_that_a_kill_cut_short_is_not_told_where_a_comparison_begins() {
+    for purpose in [Purpose::Tell, Purpose::Accept, Purpose::BackInTime] {
+        let mut world = World::new(company()).await;
+        world.batch(Phase::RefreshBegins, vec![]).await;
+        // The new member is to be shown after the group, and was not yet.
+        world.batch(Phase::Refresh, vec![Is(ops(&["ada", "ben", "zoe"]))]).await;
+        killed(&mut world);
+        world.begin(purpose).await;
+        assert_eq!(world.told().await, Vec::<String>::new(), "{purpose:?}");
+        let mut all = restored(&["ada", "ben", "zoe"]);
+        all.push(Is(person('z', "zoe")));
+        world.read_all(all).await;
+        let mut told = world.told().await;
+        told.sort();
+        assert_eq!(told, ["1 member-added ops zoe", "2 object-created zoe"], "{purpose:?}");
+    }
+}
+
+#[tokio::test]
+async fn m03_half_of_a_refresh_that_a_kill_cut_short_waits_while_one_group_is_accepted() {
+    let mut world = World::new(company().into_iter().chain([group('n', "night", &["ben"])]).collect()).await;
+    world.batch(Phase::RefreshBegins, vec![]).await;
+    world
+        .batch(
+            Phase::Refresh,
+            vec![Is(ops(&["ada", "ben", "zoe"])), Is(group('n', "night", &["ben", "zoe"]))],
+        )
+        .await;
+    killed(&mut world);
+    let asked =
+        world.db.ask_for_comparison("acme".to_owned(), Purpose::Accept, Some(id_of('o')), world.now());
+    let Asked::New(no) = asked.await.unwrap() else { panic!("not taken") };
+    world.compare_one(no, &ops(&["ada", "zoe"])).await;
+    let mut causes = world.causes().await;
+    causes.sort();
+    let accepted = |line: &str| (line.to_owned(), "accepted");
+    assert_eq!(
+        causes,
+        [accepted("1 member-added ops zoe?"), accepted("1 member-removed ops ben")],
+        "nothing of the other group"
+    );
+    world.refresh(vec![Is(group('n', "night", &["ben", "zoe"])), Is(person('z', "zoe"))]).await;
+    let mut causes = world.causes().await;
+    causes.sort();
+    assert_eq!(
+        causes,
+        [
+            ("1 member-added night zoe".to_owned(), "directory"),
+            ("2 object-created zoe".to_owned(), "directory")
+        ]
+    );
+}
