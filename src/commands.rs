@@ -287,7 +287,9 @@ pub enum CommandError {
         store: String,
     },
     /// An entry that is not known by that text.
-    #[error("no entry of {store} has the DN, mail address or account name {text:?}{candidates}")]
+    #[error(
+        "no entry of {store} has the DN, mail address, account name or, as a group, the name {text:?}{candidates}"
+    )]
     NoSuchEntry {
         /// The store's name.
         store: String,

@@ -141,6 +141,8 @@ fn demo_that_is_kept_runs_on_and_stops_the_way_it_says() {
     let tried = shell(to_try);
     assert!(tried.contains("Dmitri Volkov"), "{tried}");
     let [own] = place.content().try_into().expect("one directory");
+    let config = fs::metadata(own.join("dirherald.toml")).expect("the configuration");
+    assert_eq!(config.permissions().mode() & 0o777, 0o600, "it holds a password");
     wait::until("the change that was tried is told", || {
         let mails = options_in(&own.join("mails"));
         (mails.values().sum::<usize>() > mails_told() + 3).then_some(())

@@ -11,6 +11,7 @@ use serde::Serialize;
 use super::{
     CommandError, Exit, Format, Listing,
     output::Output,
+    state_file::to_look_at,
     table::{Table, local_time},
 };
 use crate::{
@@ -74,7 +75,7 @@ pub(super) fn events(config: &Config, arguments: &EventsArguments) -> Result<Exi
 
 fn list(config: &Config, format: Format, filter: EventFilter<'_>) -> Result<Exit, CommandError> {
     let mut printer = Printer::new(config, format);
-    if let Some(reader) = Reader::open(&config.state.path)? {
+    if let Some(reader) = to_look_at(&config.state.path)? {
         each_page(&reader, filter, 0, |rows| printer.print(rows))?;
     }
     printer.print(&[])?;

@@ -12,6 +12,7 @@ use super::{
     CommandError, Exit, Format, Listing, StoreChoice,
     events::{Printer, named, timezone},
     output::Output,
+    state_file::to_look_at,
     table::{Table, local_time},
 };
 use crate::{
@@ -107,7 +108,7 @@ impl<'a> HeldLine<'a> {
 fn list(config: &Config, listing: &Listing) -> Result<Exit, CommandError> {
     let store = listing.choice.name(config)?;
     let rows =
-        Reader::open(&config.state.path)?.map_or_else(|| Ok(Vec::new()), |reader| reader.holds(store))?;
+        to_look_at(&config.state.path)?.map_or_else(|| Ok(Vec::new()), |reader| reader.holds(store))?;
     let mut output = Output::new();
     match listing.format() {
         Format::Json => rows.iter().try_for_each(|row| output.json(&HeldLine::of(row)))?,

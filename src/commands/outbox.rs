@@ -13,6 +13,7 @@ use super::{
     CommandError, Exit, Format, Listing,
     events::timezone,
     output::{Output, remark},
+    state_file::to_look_at,
     table::{Table, local_time},
 };
 use crate::{
@@ -121,7 +122,7 @@ impl<'a> MessageLine<'a> {
 fn list(config: &Config, listing: &Listing) -> Result<Exit, CommandError> {
     let store = listing.choice.name(config)?;
     let mut printer = Printer::new(config, listing.format());
-    if let Some(reader) = Reader::open(&config.state.path)? {
+    if let Some(reader) = to_look_at(&config.state.path)? {
         let mut last = 0;
         loop {
             let rows = reader.messages_after(store, last, PAGE)?;

@@ -26,7 +26,7 @@ const OTHER_THAN_SET: [&str; 3] = ["add_member", "remove_member", "delete"];
     group = ArgGroup::new("change")
         .required(true)
         .args(["add_member", "remove_member", "set_owner", "set_manager", "delete"]),
-    after_help = "ENTRY is a DN, a mail address or an account name."
+    after_help = "ENTRY is a DN, a mail address, an account name or the name of a group."
 )]
 pub(super) struct SimulateArguments {
     /// This entry becomes a member of the group that --to names

@@ -1,4 +1,4 @@
-//! What to do about a state file that cannot be opened.
+//! A state file that is not there or cannot be opened: what is said of it.
 
 use std::{
     fs,
@@ -6,7 +6,20 @@ use std::{
     path::Path,
 };
 
-use crate::db::DbError;
+use super::output::remark;
+use crate::db::{DbError, Reader};
+
+/// For what lists: without a state file there is nothing to list, and that is said.
+pub(super) fn to_look_at(path: &Path) -> Result<Option<Reader>, DbError> {
+    let reader = Reader::open(path)?;
+    if reader.is_none() {
+        remark(format_args!(
+            "there is no state file {} yet: `dirherald run` makes it; or state.path means another one",
+            path.display()
+        ));
+    }
+    Ok(reader)
+}
 
 /// More exactly than the error itself says; `None` where it says all there is.
 pub(super) fn advice(error: &DbError) -> Option<String> {

@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::{
     CommandError, Exit, Format, Listing,
     output::Output,
+    state_file::to_look_at,
     table::{Table, roughly},
 };
 use crate::{
@@ -21,7 +22,7 @@ const MICROSECONDS: f64 = 1e6;
 /// Prints one row for each configured store.
 pub(super) fn status(config: &Config, listing: &Listing) -> Result<Exit, CommandError> {
     let stores = listing.choice.of(config)?;
-    let reader = Reader::open(&config.state.path)?;
+    let reader = to_look_at(&config.state.path)?;
     let rows = reader.as_ref().map_or_else(|| Ok(Vec::new()), Reader::status)?;
     let daemon = reader.is_some_and(|reader| reader.daemon_runs());
     let now = clock::now();

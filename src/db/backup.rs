@@ -31,7 +31,7 @@ pub enum BackupError {
     #[error(transparent)]
     Db(#[from] DbError),
     /// The place of the copy.
-    #[error("cannot write {file}")]
+    #[error("cannot write {file}: its directory must exist, be writable for this user, and have room")]
     Place {
         /// As given.
         file: PathBuf,

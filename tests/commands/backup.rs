@@ -117,5 +117,5 @@ async fn a_place_that_cannot_be_written_is_said() {
     drop(dirherald::db::Db::open(&site.state_file()).expect("a state file"));
     let ran = run(&site, &["backup", "/dev/null/copy.db"]).await;
     assert_eq!(ran.code, 1, "{}", ran.stdout);
-    assert_says(&ran.stderr, &["cannot write /dev/null/copy.db"]);
+    assert_says(&ran.stderr, &["cannot write /dev/null/copy.db: its directory must exist"]);
 }

@@ -257,7 +257,7 @@ async fn a_mail_server_that_cannot_be_used() {
             |site, _, smtp| {
                 site.with("smtp.security", r#""starttls""#).with("smtp.ca_file", &path_text(&smtp.ca_file()))
             },
-            &["220 ", "PROBLEM", "does not offer STARTTLS", "set smtp.security to \"tls\""],
+            &["220 ", "PROBLEM", "does not offer STARTTLS", "set smtp.security to \"tls\"", "to \"none\""],
         ),
         Wrong::new(
             "mail CA file without a certificate",

@@ -93,6 +93,7 @@ async fn only_who_connects_needs_the_password_files() {
     let password = password.to_str().expect("a path in UTF-8");
     let text = crate::support::daemon::toml_text(password);
     let site = site.without("bind.password").with("bind.password_file", &text).with("tls.ca_file", &text);
+    drop(dirherald::db::Db::open(&site.state_file()).expect("a state file"));
     for command in
         [&["status"][..], &["events"], &["outbox", "list"], &["held", "list"], &["status", "--json"]]
     {

@@ -57,6 +57,11 @@ async fn before_there_is_a_state_file_nothing_happened_and_nothing_runs() {
     );
     assert_says(&run(&site, &["events"]).await.stdout, &["TIME", "STORE", "CHANGE", "ENTRY"]);
     assert_says(&run(&site, &["outbox", "list"]).await.stdout, &["ID", "STATE", "LAST ANSWER"]);
+    for listing in [["status"].as_slice(), &["events"], &["outbox", "list"], &["held", "list"]] {
+        let ran = run(&site, listing).await;
+        assert_eq!(ran.code, 0, "{listing:?}");
+        assert_says(&ran.stderr, &["there is no state file", "state.db yet: `dirherald run` makes it"]);
+    }
     assert!(!site.state_file().exists(), "looking leaves no trace");
 }
 

@@ -321,7 +321,8 @@ async fn what_cannot_be_simulated_says_why() {
     let daemon = site.start();
     daemon.wait_live().await;
     daemon.stop().await;
-    let nobody = r#"no entry of company has the DN, mail address or account name "nobody""#;
+    let nobody =
+        r#"no entry of company has the DN, mail address, account name or, as a group, the name "nobody""#;
     check(&site, "--delete nobody", 1, &[nobody]).await;
     let near = ["did you mean:\n", "cn=warehouse,ou=groups,dc=harbour-vale,dc=example: warehouse, group"];
     check(&site, "--delete Wareh", 1, &near).await;

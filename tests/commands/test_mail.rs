@@ -44,7 +44,16 @@ async fn a_refusal_is_told_in_the_servers_words() {
     check(Fault::at(At::Connect).answer("554 5.7.1 not you"), &["greeting", "554 5.7.1 not you"]).await;
     let login = ["MAIL FROM", "530 5.7.0 log in first", "\ndirherald: ", "check smtp.username"];
     check(Fault::at(At::Mail).answer("530 5.7.0 log in first"), &login).await;
-    check(Fault::at(At::Ehlo).drop_connection(), &["127.0.0.1", "EHLO"]).await;
+    check(Fault::at(At::Ehlo).drop_connection(), &["127.0.0.1", "EHLO", "\ndirherald: check smtp.port"])
+        .await;
+}
+
+#[tokio::test]
+async fn a_server_that_is_not_there_is_told_with_what_to_check() {
+    let (_slapd, _smtp, site) = healthy().await;
+    let ran = run(&site.with("smtp.port", "9"), &["test-mail", "--to", ADDRESS]).await;
+    assert_eq!((ran.code, ran.stdout.as_str()), (1, ""));
+    assert_says(&ran.stderr, &["the connection failed", "\ndirherald: check smtp.server and smtp.port"]);
 }
 
 #[tokio::test]

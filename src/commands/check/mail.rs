@@ -4,7 +4,7 @@ use super::report::Section;
 use crate::{
     error_chain::chain,
     outbox::{
-        mailer::{Mailer, MailerError, ProbeReport, SendError, Step, Unreachable},
+        mailer::{Mailer, MailerError, ProbeReport},
         settings::{Credentials, MailSettings, Security, SmtpSettings, Transport},
     },
 };
@@ -26,7 +26,7 @@ fn describe(report: &ProbeReport, transport: &Transport, section: &mut Section) 
         Transport::Smtp(smtp) => dialogue(report, smtp, section),
     }
     if let Some(failure) = &report.failure {
-        section.problem(chain(failure), Some(advice(failure)));
+        section.problem(chain(failure), failure.advice().or(Some("the server's words say more")));
     }
 }
 
@@ -64,21 +64,5 @@ fn set_up_advice(error: &MailerError) -> Option<&'static str> {
         MailerError::Sender(_) => "write an address such as no-reply@acme.example into smtp.from",
         // It says so itself.
         MailerError::NoRoots => return None,
-    })
-}
-
-/// The mailer's advice; where it has none, where to look.
-fn advice(failure: &SendError) -> &'static str {
-    failure.advice().unwrap_or(match failure {
-        SendError::Unreachable(Unreachable { step: Step::Connect, .. }) => {
-            "check smtp.server and smtp.port, and that a firewall lets this machine through"
-        }
-        SendError::Unreachable(_) => {
-            "check smtp.port and smtp.security, and whether the server lets this machine send"
-        }
-        SendError::Transient { .. }
-        | SendError::Permanent { .. }
-        | SendError::Unsendable(_)
-        | SendError::File { .. } => "the server's words say more",
     })
 }

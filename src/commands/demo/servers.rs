@@ -3,11 +3,11 @@
 use std::{
     env,
     ffi::OsString,
-    fs::{self, DirBuilder, File},
+    fs::{self, DirBuilder, File, OpenOptions},
     io::{self, Write},
     net::TcpListener,
     os::unix::{
-        fs::{DirBuilderExt, MetadataExt},
+        fs::{DirBuilderExt, MetadataExt, OpenOptionsExt},
         process::CommandExt,
     },
     path::{Path, PathBuf},
@@ -196,7 +196,13 @@ impl Slapd {
 
 /// Starts this very program as the daemon, as an administrator would.
 pub(super) fn start_dirherald(place: &Place, slapd: &Slapd) -> Result<Server, DemoError> {
-    fs::write(place.config(), configuration(place, slapd))
+    // It holds a password, and `check` looks who may read those.
+    OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(place.config())
+        .and_then(|mut file| file.write_all(configuration(place, slapd).as_bytes()))
         .map_err(failed("write dirherald's configuration"))?;
     let command = own_program("run", place)?;
     Server::start(command, &place.log()).map_err(failed("start dirherald"))

@@ -245,10 +245,10 @@ impl SendError {
         }
     }
 
-    /// What an operator should look at, where waiting alone will hardly help.
+    /// What an operator should look at; `None` where the answer says it all.
     pub fn advice(&self) -> Option<&'static str> {
         match self {
-            Self::Unreachable(unreachable) => unreachable.advice(),
+            Self::Unreachable(unreachable) => Some(unreachable.advice()),
             Self::File { .. } => Some("check that smtp.directory exists and can be written"),
             Self::Transient { .. } | Self::Permanent { .. } | Self::Unsendable(_) => None,
         }
@@ -267,20 +267,28 @@ impl SendError {
 }
 
 impl Unreachable {
-    fn advice(&self) -> Option<&'static str> {
+    fn advice(&self) -> &'static str {
         match &self.fault {
             Fault::Refused(answer) if is_about_login(answer) => {
-                Some("the mail server does not accept the login: check smtp.username and smtp.password")
+                "the mail server does not accept the login: check smtp.username and smtp.password"
             }
-            Fault::NoStartTls => Some("set smtp.security to \"tls\", or repair the server; nothing was sent"),
-            Fault::Injected => Some("someone may tamper with the connection; nothing was sent"),
-            Fault::NoMechanism => Some("the server may offer AUTH only over TLS: check smtp.security"),
-            Fault::Io(_) if self.step == Step::Tls => Some(
+            Fault::NoStartTls => {
+                "set smtp.security to \"tls\" (usually with smtp.port = 465) or, for a server on this machine or on a \
+                 network you trust, to \"none\"; or repair the server; nothing was sent"
+            }
+            Fault::Injected => "someone may tamper with the connection; nothing was sent",
+            Fault::NoMechanism => "the server may offer AUTH only over TLS: check smtp.security",
+            Fault::Io(_) if self.step == Step::Tls => {
                 "check smtp.ca_file, smtp.server (it must be a name in the certificate) and smtp.security; \
-                 no credentials were sent",
-            ),
+                 no credentials were sent"
+            }
+            Fault::Refused(_) | Fault::Unexpected(_) | Fault::Io(_) | Fault::Lost(_) | Fault::Timeout(_)
+                if self.step == Step::Connect =>
+            {
+                "check smtp.server and smtp.port, and that a firewall lets this machine through"
+            }
             Fault::Refused(_) | Fault::Unexpected(_) | Fault::Io(_) | Fault::Lost(_) | Fault::Timeout(_) => {
-                None
+                "check smtp.port and smtp.security, and whether the server lets this machine send"
             }
         }
     }
@@ -374,5 +382,6 @@ mod tests {
             "mail server mx:25: the connection failed: no answer within 30 s"
         );
         assert_eq!(error.answer().code(), None);
+        assert!(error.advice().unwrap().contains("smtp.port"));
     }
 }
