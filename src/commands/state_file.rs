@@ -39,6 +39,7 @@ pub(super) fn advice(error: &DbError) -> Option<String> {
         }
         DbError::Foreign { .. }
         | DbError::Empty { .. }
+        | DbError::LogAlone { .. }
         | DbError::Newer { .. }
         | DbError::Older { .. }
         | DbError::NoBaseline { .. }
@@ -78,7 +79,10 @@ fn about_writing(directory: &Path, written: io::Result<()>) -> Option<String> {
              with chown"
         ),
         ErrorKind::ReadOnlyFilesystem => {
-            format!("{shown} is on a file system that is read-only: set state.path to a place that is not")
+            format!(
+                "{shown} is on a file system that is read-only: make that writable, or move the state file to one \
+                 that is and set state.path"
+            )
         }
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
             format!("the disk of {shown} is full: make room on it")

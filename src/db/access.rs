@@ -19,7 +19,7 @@ pub enum Access<Beside> {
 impl Access<Connection> {
     /// Takes the lock, or finds the daemon that has it.
     pub(super) fn gain(path: &Path) -> Result<Self, DbError> {
-        if !path.try_exists().map_err(|source| open::open_error(path, source))? {
+        if !open::exists(path)? {
             return Ok(Self::NoState);
         }
         match RunLock::take(path) {

@@ -249,7 +249,9 @@ fn matter(
 fn hold(connection: &Connection, id: Uuid) -> Result<Matter, DbError> {
     connection
         .prepare_cached(
-            "SELECT cause, facts, (SELECT count(*) FROM change_set WHERE hold = hold.seq AND held = 1)
+            "SELECT cause, facts,
+                    (SELECT count(*) FROM change_set JOIN event ON event.change_set = change_set.seq
+                     WHERE change_set.hold = hold.seq AND held = 1)
              FROM hold WHERE id = ?1",
         )
         .and_then(|mut s| {
@@ -260,7 +262,7 @@ fn hold(connection: &Connection, id: Uuid) -> Result<Matter, DbError> {
                     cause: HoldCause::parse(&cause)
                         .ok_or_else(|| unreadable(0, "unknown cause of a hold"))?,
                     group: group_of(row.get_ref(1)?.as_str()?),
-                    change_sets: count_at(row, 2)?,
+                    events: count_at(row, 2)?,
                 })
             })
         })

@@ -54,7 +54,7 @@ pub fn back_up(state: &Path, file: &Path) -> Result<u64, BackupError> {
         return Err(BackupError::Exists { file: file.to_owned() });
     }
     let nothing = || BackupError::Nothing { state: state.to_owned() };
-    if !state.try_exists().map_err(|source| open::open_error(state, source))? {
+    if !open::exists(state)? {
         return Err(nothing());
     }
     let connection = open::open_for_copying(state)?.ok_or_else(nothing)?;

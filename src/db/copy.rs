@@ -35,7 +35,7 @@ impl StateCopy {
     /// What a comparison of everything would find in it is new: what a running daemon has in hand is left out.
     pub fn of(path: &Path) -> Result<Option<Self>, DbError> {
         let refused = |source| open::open_error(path, source);
-        if !path.try_exists().map_err(refused)? {
+        if !open::exists(path)? {
             return Ok(None);
         }
         let daemon_runs = RunLock::is_held(path);
@@ -43,13 +43,13 @@ impl StateCopy {
         let (directory, in_use) = private_directory(directory_of(path)).map_err(refused)?;
         let copy = Self { directory, _in_use: in_use, daemon_runs };
         open::create_private(&copy.path())?;
-        let mut connection = Connection::open(copy.path()).during("open a copy of the state file")?;
+        let mut connection = Connection::open(copy.path()).during("open a copy of all there is")?;
         fill(&state, &mut connection)?;
         connection
             .execute_batch("DELETE FROM comparison WHERE ended_at IS NULL;")
-            .during("prepare a copy of the state file")?;
+            .during("prepare a copy of all there is")?;
         if daemon_runs {
-            connection.execute_batch("DELETE FROM finding;").during("prepare a copy of the state file")?;
+            connection.execute_batch("DELETE FROM finding;").during("prepare a copy of all there is")?;
         }
         Ok(Some(copy))
     }
@@ -96,8 +96,8 @@ fn remove_if_left(directory: &Path) {
 
 /// In one step: between two of them another writer would make it begin anew.
 fn fill(state: &Connection, copy: &mut Connection) -> Result<(), DbError> {
-    let backup = Backup::new(state, copy).during("begin to copy the state file")?;
-    while backup.step(-1).during("copy the state file")? != StepResult::Done {
+    let backup = Backup::new(state, copy).during("begin to copy all there is")?;
+    while backup.step(-1).during("copy all there is")? != StepResult::Done {
         thread::yield_now();
     }
     Ok(())

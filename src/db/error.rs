@@ -79,6 +79,15 @@ pub enum DbError {
         /// As configured.
         path: PathBuf,
     },
+    /// The file is gone, and commits that belong to it lie beside its place.
+    #[error(
+        "the state file {path} is gone, and its log {path}-wal is still there: put the file back; or remove {path}-wal \
+         and {path}-shm as well, then restore a backup or begin with a new silent baseline"
+    )]
+    LogAlone {
+        /// As configured.
+        path: PathBuf,
+    },
     /// Nothing more can be written beside the file.
     #[error("cannot write into {directory}, where the state file is")]
     Room {
@@ -149,6 +158,7 @@ impl DbError {
             | Self::Locked { .. }
             | Self::Damaged { .. }
             | Self::Empty { .. }
+            | Self::LogAlone { .. }
             | Self::Room { .. }
             | Self::NoBaseline { .. }
             | Self::NothingShown
@@ -172,6 +182,7 @@ impl DbError {
             | Self::Older { .. }
             | Self::Locked { .. }
             | Self::Empty { .. }
+            | Self::LogAlone { .. }
             | Self::Corrupt { .. }
             | Self::NoBaseline { .. }
             | Self::NothingShown
@@ -216,7 +227,8 @@ impl Trouble {
             }
             Self::Damaged => {
                 "the state file is damaged: stop dirherald, look after the disk and restore a backup; or move the \
-                 file away, which begins with a new silent baseline and tells nothing of what happened meanwhile"
+                 file away with its -wal and -shm, which begins with a new silent baseline and tells nothing of what \
+                 happened meanwhile"
             }
         }
     }

@@ -18,7 +18,7 @@ use super::{
 use crate::error_chain::chain;
 
 /// Bytes that must find room on the disk before it counts as having some: more than most batches need.
-const ROOM: usize = 1 << 20;
+pub(super) const ROOM: usize = 1 << 20;
 
 /// How it stands with the state file.
 #[derive(Debug, Clone, PartialEq, Eq)]

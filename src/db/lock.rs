@@ -2,7 +2,7 @@
 
 use std::{
     fs::{self, File, OpenOptions, TryLockError},
-    io,
+    io::{self, ErrorKind},
     os::unix::fs::{FileExt, OpenOptionsExt},
     path::{Path, PathBuf},
     thread,
@@ -58,7 +58,7 @@ impl RunLock {
         }
         let itself = match OpenOptions::new().read(true).write(true).open(state) {
             Ok(itself) => itself,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
             Err(error) => return Err(open_error(state, error)),
         };
         if !take_exclusively(&itself).map_err(|source| open_error(state, source))? {
@@ -86,10 +86,22 @@ impl RunLock {
     pub(super) fn held(state: &Path) -> Option<Holder> {
         let file = OpenOptions::new().read(true).open(lock_path(state)).ok()?;
         match file.try_lock_shared() {
-            Err(TryLockError::WouldBlock) => Some(Holder { note: Page::of(&file).note }),
+            Err(TryLockError::WouldBlock) => {
+                Some(Holder { note: Page::of(&file).note.or_else(|| read_only(state)) })
+            }
             Ok(()) | Err(TryLockError::Error(_)) => None,
         }
     }
+}
+
+/// What a daemon cannot note itself: that the file system it would note it on may only be read.
+fn read_only(state: &Path) -> Option<String> {
+    let opened = OpenOptions::new().write(true).open(lock_path(state));
+    opened.is_err_and(|error| error.kind() == ErrorKind::ReadOnlyFilesystem).then(|| {
+        "the state file is on a file system that is read-only: make that writable, and restart dirherald if it had to \
+         be mounted anew"
+            .to_owned()
+    })
 }
 
 /// The daemon that has the lock.

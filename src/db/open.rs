@@ -131,6 +131,18 @@ fn escaped(path: &Path) -> String {
     path.as_os_str().as_encoded_bytes().iter().map(|byte| escape(*byte)).collect()
 }
 
+/// Whether there is a state file. Where it is gone and its log is still there, a new file would take the commits in that
+/// log for its own.
+pub(super) fn exists(path: &Path) -> Result<bool, DbError> {
+    if path.try_exists().map_err(|source| open_error(path, source))? {
+        return Ok(true);
+    }
+    if has_log(path) {
+        return Err(DbError::LogAlone { path: path.to_owned() });
+    }
+    Ok(false)
+}
+
 /// Whether commits lie beside the file that are not in it yet.
 pub(super) fn has_log(path: &Path) -> bool {
     let mut log = true_name(path).into_os_string();
@@ -185,7 +197,7 @@ pub(super) fn open_error(
 fn create(path: &Path) -> Result<(), DbError> {
     let refused = |source| open_error(path, source);
     let place = true_name(path);
-    if place.try_exists().map_err(refused)? {
+    if exists(path)? {
         return Ok(());
     }
     let directory = directory_of(&place);
@@ -195,10 +207,10 @@ fn create(path: &Path) -> Result<(), DbError> {
     // log holds, closing may fail to put into the file without a word.
     connection
         .execute_batch("PRAGMA journal_mode = MEMORY; PRAGMA synchronous = FULL;")
-        .during("create the state file")?;
+        .during("create all there is")?;
     migrate(&mut connection)?;
-    connection.execute_batch(SETTINGS).during("create the state file")?;
-    connection.close().map_err(|(_, source)| source).during("create the state file")?;
+    connection.execute_batch(SETTINGS).during("create all there is")?;
+    connection.close().map_err(|(_, source)| source).during("create all there is")?;
     begun.as_file().sync_all().map_err(refused)?;
     match begun.persist_noclobber(&place) {
         Ok(_) => {}

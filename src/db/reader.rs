@@ -1,6 +1,6 @@
 //! What commands read, on a connection of their own, whether or not a daemon runs.
 
-use std::{fs::OpenOptions, path::Path};
+use std::{fs::OpenOptions, io::Write, path::Path};
 
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
@@ -10,7 +10,8 @@ use super::{
     DbError, RunLock, StoreState,
     error::During,
     examine,
-    lock::Holder,
+    health::ROOM,
+    lock::{Holder, directory_of},
     open,
     rows::{count_at, json_at, micros, timestamp, unreadable, uuid_at},
 };
@@ -139,14 +140,18 @@ pub enum StateFile {
 }
 
 impl StateFile {
-    /// Finds out whether a daemon could use the file, and whether it is whole, which takes as long as it takes to
-    /// read it; leaves no trace.
+    /// Finds out whether a daemon could use the file and has room to write, and whether the file is whole, which
+    /// takes as long as it takes to read it; leaves no trace.
     pub fn inspect(path: &Path) -> Result<Self, DbError> {
         let refused = |source| open::open_error(path, source);
-        let directory = path.parent().filter(|parent| *parent != Path::new(""));
+        let directory = directory_of(path);
         // SQLite's log and our lock lie beside the file.
-        tempfile::tempfile_in(directory.unwrap_or(Path::new("."))).map_err(refused)?;
-        if !path.try_exists().map_err(refused)? {
+        let mut beside = tempfile::tempfile_in(directory).map_err(refused)?;
+        beside
+            .write_all(&vec![0; ROOM])
+            .map_err(|source| DbError::Room { directory: directory.to_owned(), source })?;
+        drop(beside);
+        if !open::exists(path)? {
             return Ok(Self::New);
         }
         // SQLite itself would be content with a file that it can only read.
@@ -167,7 +172,7 @@ impl StateFile {
 impl Reader {
     /// `None`: there is no state file yet, or nothing is in it.
     pub fn open(path: &Path) -> Result<Option<Self>, DbError> {
-        if !path.try_exists().map_err(|source| open::open_error(path, source))? {
+        if !open::exists(path)? {
             return Ok(None);
         }
         let Some(connection) = open::open_for_reading(path)? else { return Ok(None) };
@@ -341,12 +346,17 @@ impl Reader {
 
 /// What is wrong when nothing else is.
 fn set_aside(rows: u64) -> Option<String> {
-    (rows > 0).then(|| {
-        format!(
-            "{rows} rows of the state file cannot be read, and what they say is not told: they are tried again \
-             at the next start"
-        )
-    })
+    match rows {
+        0 => None,
+        1 => Some(
+            "1 row of the state file cannot be read, and what it says is not told: it is tried again at the next start"
+                .to_owned(),
+        ),
+        _ => Some(format!(
+            "{rows} rows of the state file cannot be read, and what they say is not told: they are tried again at \
+             the next start"
+        )),
+    }
 }
 
 /// As [`event_at`] reads it.

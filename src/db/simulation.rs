@@ -143,7 +143,7 @@ pub fn simulate(
     now: Timestamp,
 ) -> Result<Simulated, SimulationError> {
     let unknown = || DbError::NoBaseline { store: store.to_owned() };
-    if !path.try_exists().map_err(|source| open::open_error(path, source))? {
+    if !open::exists(path)? {
         return Err(unknown().into());
     }
     let mut connection = open::open_for_rehearsing(path)?.ok_or_else(unknown)?;

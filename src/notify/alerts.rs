@@ -201,8 +201,8 @@ pub enum Matter {
         cause: HoldCause,
         /// The name of the group it is about, as it stands in the directory.
         group: Option<String>,
-        /// How many change sets it holds now.
-        change_sets: u64,
+        /// How many events it holds now.
+        events: u64,
     },
     /// Messages were given up: how many.
     FailedMail(u64),

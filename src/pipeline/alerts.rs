@@ -21,6 +21,8 @@ use crate::{
     outbox::message::{Letter, MessageError, message_id, plain},
 };
 
+const CANNOT: &str = "cannot say what needs a hand";
+
 /// Why an alert could not be said. It is tried again.
 #[derive(Debug, thiserror::Error)]
 enum AlertError {
@@ -36,9 +38,9 @@ pub(super) async fn run(store: Arc<Store>, cancel: CancellationToken) {
     loop {
         match say_what_is_due(&store, clock::now()).await {
             Ok(()) => {}
-            Err(AlertError::Db(error)) => say(&error, "cannot say what needs a hand"),
+            Err(AlertError::Db(error)) => say(&error, CANNOT),
             Err(error @ (AlertError::Render(_) | AlertError::Message(_))) => {
-                error!(error = chain(&error), "cannot say what needs a hand");
+                error!(error = chain(&error), "{CANNOT}");
             }
         }
         if !woken(&store.wake.alerts, LOOK_AROUND, &cancel).await {

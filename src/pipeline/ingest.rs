@@ -315,10 +315,7 @@ impl Ingest {
 
     /// Says what the guard holds, and wakes whoever has to do with what came.
     pub(super) fn say_told(&self, ingested: &Ingested) {
-        say_holds(&ingested.opened);
-        if !ingested.opened.is_empty() {
-            self.store.wake.alerts.notify_one();
-        }
+        self.say_holds(&ingested.opened);
         if ingested.change_sets > 0 {
             self.store.wake.dispatch.notify_one();
         }
@@ -341,6 +338,22 @@ impl Ingest {
             self.caught_up().await;
         }
         Ok(None)
+    }
+
+    /// What the guard holds is an operator's business from now on.
+    fn say_holds(&self, opened: &[OpenedHold]) {
+        for OpenedHold { id, facts, recalled } in opened {
+            warn!(
+                hold.id = %id,
+                cause = facts.cause().as_str(),
+                counted = facts.sentence(),
+                change_sets_recalled = recalled,
+                "a mass change is held and told to nobody; `dirherald held` shows, releases or discards it"
+            );
+        }
+        if !opened.is_empty() {
+            self.store.wake.alerts.notify_one();
+        }
     }
 
     fn has_no_questions(&self) -> bool {
@@ -424,19 +437,6 @@ async fn take_in(
     checkpoint: Option<Checkpoint>,
 ) -> Result<Ingested, DbError> {
     store.db.ingest(Arc::clone(&store.context), observations, phase, checkpoint, clock::now()).await
-}
-
-/// What the guard holds is an operator's business from now on.
-fn say_holds(opened: &[OpenedHold]) {
-    for OpenedHold { id, facts, recalled } in opened {
-        warn!(
-            hold.id = %id,
-            cause = facts.cause().as_str(),
-            counted = facts.sentence(),
-            change_sets_recalled = recalled,
-            "a mass change is held and told to nobody; `dirherald held` shows, releases or discards it"
-        );
-    }
 }
 
 /// Why everything could not be compared, where nobody tries again.

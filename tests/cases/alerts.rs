@@ -1,5 +1,7 @@
 //! What needs a hand is said to whoever looks after dirherald, once and again a day later.
 
+use std::time::Duration;
+
 use dirherald::clock;
 
 use crate::{
@@ -186,6 +188,18 @@ async fn a_hold_is_told_with_the_commands_that_end_it_and_again_after_a_day() {
     wait_open(&scene, 0).await;
     scene.settle().await;
     assert_eq!(scene.alerts().len(), 2);
+    daemon.stop().await;
+}
+
+/// Who removed them is looked up first, and the mass change is noticed when that is known.
+#[tokio::test]
+async fn a_hold_that_waited_for_a_name_is_told_at_once() {
+    let scene = scene().await.with("guard.membership_min", "2");
+    let daemon = scene.live().await;
+    scene.ldap.replace("cn=warehouse,ou=groups", "member", &["uid=mei,ou=people"]).await;
+    let at_once = Duration::from_secs(10);
+    wait::until_within(at_once, "an alert", async || (written(&scene) == 1).then_some(())).await;
+    assert_eq!(scene.status().held, 2);
     daemon.stop().await;
 }
 

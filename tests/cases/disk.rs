@@ -75,6 +75,9 @@ async fn m28_a_full_disk_stops_ingest_until_there_is_room() {
     assert_eq!(full["entries"], before["entries"]);
     scene.delete_payroll().await;
     assert_eq!(scene.site.events_json().await, Vec::<Value>::new(), "the other commands answer as well");
+    let ran = scene.site.run(&["check"]).await;
+    assert_eq!(ran.code, 3, "{}", ran.stdout);
+    assert!(ran.stdout.contains("full: make room on it"), "{}", ran.stdout);
     assert_eq!(scene.told(), Vec::<String>::new());
 
     disk.make_room();
@@ -171,6 +174,21 @@ async fn m28_mail_that_left_while_the_disk_filled_up_is_not_sent_again() {
     disk.make_room();
     wait_until_told(&scene, &WANJIRU_JOINED).await;
     assert_said_once(&daemon);
+    daemon.stop().await;
+}
+
+/// As after an error of the disk. A daemon that writes cannot be turned read-only under in a test, so only `status` sees
+/// it that way.
+#[tokio::test]
+async fn m28_a_disk_that_turned_read_only_under_a_daemon_is_said_though_nothing_can_be_noted() {
+    let disk = Disk::of(ROOMY);
+    let scene = on(&disk).await;
+    let daemon = scene.live().await;
+    let seen = scene.site.that_may_only_read(&disk).status().await.pop().expect("one store");
+    assert_eq!((&seen["state"], &seen["daemon"]), (&"connecting".into(), &true.into()), "{seen}");
+    let said = seen["last_error"].as_str().expect("an error");
+    assert!(said.contains("on a file system that is read-only"), "{said}");
+    assert_eq!(status(&scene).await["last_error"], Value::Null);
     daemon.stop().await;
 }
 

@@ -6,6 +6,8 @@ use std::{
     path::Path,
 };
 
+use serde_json::Value;
+
 use super::{assert_says, healthy, run};
 use crate::support::{daemon::Site, ldap::Ldap, slapd::Slapd, smtp::SmtpServer, wait};
 
@@ -91,6 +93,49 @@ async fn m28_a_damaged_state_file_is_refused_and_not_touched() {
     fs::write(site.state_file(), &whole).expect("writing the state file");
     assert_eq!(run(&site, &["check"]).await.code, 0);
     assert_eq!(smtp.mails().len(), 2, "nobody was told anything");
+}
+
+const LOG_ALONE: &[&str] =
+    &["is gone, and its log", "-wal is still there: put the file back", "a new silent baseline"];
+
+/// The log is no state of its own: a new file beside it would take what is in it for a part of itself.
+#[tokio::test]
+async fn m28_a_state_file_that_is_gone_without_its_log_is_missed() {
+    let (slapd, smtp, site) = told().await;
+    let beside = |end: &str| format!("{}{end}", site.state_file().display());
+    let away = site.state_file().with_file_name("away.db");
+    let daemon = site.start();
+    daemon.wait_live().await;
+    Ldap::admin(&slapd).await.remove_member("cn=warehouse,ou=groups", "uid=mei,ou=people").await;
+    smtp.wait_for(4).await;
+    fs::rename(site.state_file(), &away).expect("moving the state file away");
+    let ran = run(&site, &["status"]).await;
+    assert_eq!(ran.code, 1, "a daemon runs on what was moved away: {}", ran.stdout);
+    assert_says(&ran.stderr, LOG_ALONE);
+    daemon.kill().await;
+
+    for command in [["run"].as_slice(), &["status"], &["held", "discard", "--all"], &["accept"], &["compare"]]
+    {
+        let ran = run(&site, command).await;
+        assert_eq!(ran.code, 1, "{command:?}: {}", ran.stdout);
+        assert_says(&ran.stderr, LOG_ALONE);
+    }
+    let ran = run(&site, &["check"]).await;
+    assert_eq!(ran.code, 3, "{}", ran.stdout);
+    assert_says(&ran.stdout, &[&["PROBLEM"], LOG_ALONE].concat());
+    assert!(!site.state_file().exists() && Path::new(&beside("-wal")).exists());
+
+    let kept = away.with_extension("log");
+    fs::rename(beside("-wal"), &kept).expect("moving the log away as well");
+    let daemon = site.start();
+    daemon.wait_live().await;
+    assert_eq!(site.events_json().await, Vec::<Value>::new(), "a new silent baseline");
+    daemon.stop().await;
+    fs::rename(&kept, beside("-wal")).expect("putting the log back");
+    fs::rename(&away, site.state_file()).expect("putting the state file back");
+    assert_eq!(run(&site, &["check"]).await.code, 0);
+    assert_eq!(site.events_json().await.len(), 2, "what was in the log is there");
+    assert_eq!(smtp.mails().len(), 4, "nobody was told anything");
 }
 
 #[tokio::test]

@@ -101,6 +101,11 @@ impl Site {
         self.with_global("state.path", &state)
     }
 
+    /// The same site for commands that may only read the disk.
+    pub fn that_may_only_read(&self, disk: &Disk) -> Self {
+        Self { enter: disk.enter_read_only(), ..self.clone() }
+    }
+
     /// One more store.
     pub fn and_store(mut self, name: &str, slapd: &Slapd, smtp: &SmtpServer) -> Self {
         let keys = [

@@ -62,6 +62,13 @@ impl Disk {
         ["nsenter", "-t", &pid, "-m"].iter().chain(user).chain(&["--"]).map(ToString::to_string).collect()
     }
 
+    /// The same, and for the command behind them the disk may only be read, whoever else writes on it.
+    pub fn enter_read_only(&self) -> Vec<String> {
+        let remount = format!("mount -o remount,bind,ro {} && exec \"$@\"", self.path().display());
+        let words = ["unshare", "-m", "sh", "-c", &remount, "sh"].map(str::to_owned);
+        self.enter().into_iter().chain(words).collect()
+    }
+
     /// Leaves so many KiB free, whatever is on it.
     pub fn fill_but(&self, kibibytes: u32) {
         self.must("cat /dev/zero > filler 2>/dev/null; test -e filler");

@@ -190,14 +190,19 @@ async fn a_hold_is_told_with_what_it_holds() {
              (x'{:032x}', {store}, 0, 1, 1), (x'{:032x}', {store}, 0, 1, 1), (x'{:032x}', {store}, 0, 1, 0)",
         11, 12, 13,
     ));
-    let matter = |number, group: Option<&str>, change_sets| Matter::Hold {
+    for (number, change_set) in [(21, 1), (22, 1), (23, 2), (24, 3)] {
+        state.sql(&format!(
+            "INSERT INTO event (id, change_set, time, facts) VALUES (x'{number:032x}', {change_set}, 0, '{{}}')"
+        ));
+    }
+    let matter = |number, group: Option<&str>, events| Matter::Hold {
         id: Uuid::from_u128(number),
         cause: HoldCause::Membership,
         group: group.map(str::to_owned),
-        change_sets,
+        events,
     };
     let said = state.said(2).await;
-    assert_eq!(said[0], Said { since: at(1), matter: matter(1, Some("Finance"), 2) });
+    assert_eq!(said[0], Said { since: at(1), matter: matter(1, Some("Finance"), 3) });
     assert_eq!(said[1], Said { since: at(1), matter: matter(2, None, 0) });
 }
 

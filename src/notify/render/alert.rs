@@ -56,7 +56,7 @@ struct Item {
 #[serde(tag = "what", rename_all = "kebab-case")]
 enum MatterView {
     Feed { standing: &'static str, error: Option<String> },
-    Hold { id: String, cause: &'static str, group: Option<String>, change_sets: u64 },
+    Hold { id: String, cause: &'static str, group: Option<String>, events: u64 },
     FailedMail { count: u64 },
     SetAside { count: u64 },
 }
@@ -107,11 +107,11 @@ impl MatterView {
             Matter::Feed { standing, error } => {
                 Self::Feed { standing: standing.as_str(), error: text(error, LONGEST_ERROR) }
             }
-            Matter::Hold { id, cause, group, change_sets } => Self::Hold {
+            Matter::Hold { id, cause, group, events } => Self::Hold {
                 id: id.to_string(),
                 cause: cause.as_str(),
                 group: text(group, LONGEST_NAME),
-                change_sets: *change_sets,
+                events: *events,
             },
             Matter::FailedMail(count) => Self::FailedMail { count: *count },
             Matter::SetAside(count) => Self::SetAside { count: *count },

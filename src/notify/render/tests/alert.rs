@@ -11,9 +11,9 @@ use crate::{
 const REFUSED: &str = "ldap://dc1.acme.example:389: the server refuses the bind: 49 invalidCredentials; check bind.dn \
      and bind.password";
 
-fn hold(cause: HoldCause, group: Option<&str>, change_sets: u64) -> Matter {
+fn hold(cause: HoldCause, group: Option<&str>, events: u64) -> Matter {
     let id = "0192f0c1-7b3a-7c44-9f10-5d2b6c3e8a01".parse().unwrap();
-    Matter::Hold { id, cause, group: group.map(str::to_owned), change_sets }
+    Matter::Hold { id, cause, group: group.map(str::to_owned), events }
 }
 
 fn feed(standing: Standing) -> Matter {
@@ -94,7 +94,7 @@ fn where_the_reader_s_address_stands_is_said() {
 fn more_than_a_mail_should_hold_is_counted() {
     let said = said((0..30).map(|number| {
         let id = Uuid::from_u128(number);
-        Matter::Hold { id, cause: HoldCause::Membership, group: None, change_sets: 1 }
+        Matter::Hold { id, cause: HoldCause::Membership, group: None, events: 1 }
     }));
     let mail = alert(&said, AlertList::AlertsTo).unwrap();
     assert_sound(&mail);
