@@ -31,7 +31,7 @@ mod wanted;
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicU32, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -72,6 +72,8 @@ struct Shared {
     /// Index of the URL that the feed is connected to: look-ups ask the same server, which knows what the
     /// feed has shown.
     in_use: AtomicUsize,
+    /// How often the feed stood still, lately.
+    stalls: AtomicU32,
 }
 
 impl Connector {
@@ -79,8 +81,8 @@ impl Connector {
     pub fn new(settings: ConnectorSettings, attributes: Vec<AttributeName>, timing: Timing) -> Self {
         let wanted = WantedAttributes::new(attributes);
         let withheld = settings.bind.withheld();
-        let in_use = AtomicUsize::new(0);
-        Self { shared: Arc::new(Shared { settings, wanted, withheld, timing, in_use }) }
+        let (in_use, stalls) = (AtomicUsize::new(0), AtomicU32::new(0));
+        Self { shared: Arc::new(Shared { settings, wanted, withheld, timing, in_use, stalls }) }
     }
 
     /// For questions beside the feed. Connects when it is first asked.

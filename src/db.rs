@@ -50,7 +50,7 @@ pub use self::{
         OpenComparison,
     },
     compose::{Composable, Cursor, Draft, DraftCopy, MailDue, Told},
-    copy::StateCopy,
+    copy::{StateCopy, remove_leftovers},
     delivery::{AfterAttempt, AttemptRecord, QueueHead, QueuedMail, Stock},
     error::{DbError, Trouble},
     explanation::{Explanation, Fate, IdPrefix, IdPrefixError, MailFate, Pace, Rules, Stage},

@@ -9,4 +9,5 @@ mod lookups;
 mod recordings;
 mod refresh;
 mod silence;
+mod stalls;
 mod trouble;

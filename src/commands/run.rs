@@ -14,7 +14,7 @@ use crate::{
     clock,
     config::{Complete, Config, StoreSettings},
     connector::{Connector, Timing, settings::ConnectorSettings},
-    db::{Db, DbError, MirrorView, RunLock, StoreContext, StoreNo},
+    db::{Db, DbError, MirrorView, RunLock, StoreContext, StoreNo, remove_leftovers},
     directory::watched::WatchedTree,
     error_chain::chain,
     jobs::{prune, state_file},
@@ -38,6 +38,7 @@ pub(super) async fn run(config: Complete) -> Result<Exit, CommandError> {
     let signals = Signals::listen()?;
     // Until the file is closed again.
     let mut lock = lock(&config.state.path).await?;
+    remove_leftovers(&config.state.path);
     let mut asked_to_stop = pin!(signals.asked_to_stop());
     let (keep, beginning) = (config.state.keep, begin(config, &mut lock));
     let (db, ready) = tokio::select! {

@@ -59,6 +59,11 @@ impl ConnectorError {
     pub(super) fn went_back(&self) -> bool {
         self.failures().any(|failure| matches!(failure.problem, Problem::WentBack(_)))
     }
+
+    /// Whether changes no longer came.
+    pub(super) fn stalled(&self) -> bool {
+        self.failures().any(|failure| matches!(failure.problem, Problem::Stalled { .. }))
+    }
 }
 
 impl fmt::Display for ConnectorError {
@@ -145,6 +150,12 @@ pub enum Problem {
     Frozen {
         /// For how long.
         silence: Duration,
+    },
+    /// Entries were changed below the base, and the search that follows it does not show them.
+    #[error("the server answers but no longer shows changes: some are overdue for {heartbeats} heartbeats")]
+    Stalled {
+        /// For how many.
+        heartbeats: u32,
     },
     /// A file of `tls` is missing or is not what it should be.
     #[error("could not use {}", path.display())]
@@ -265,6 +276,7 @@ impl Problem {
             | Self::TimedOut { .. }
             | Self::TooMuch { .. }
             | Self::Frozen { .. }
+            | Self::Stalled { .. }
             | Self::TlsFile { .. }
             | Self::NoRoots(_)
             | Self::TlsSetup(_)
@@ -289,6 +301,7 @@ impl Problem {
             | Self::TimedOut { .. }
             | Self::TooMuch { .. }
             | Self::Frozen { .. }
+            | Self::Stalled { .. }
             | Self::StartTlsAnswer(_)
             | Self::Lost { .. }
             | Self::Request(..)

@@ -217,9 +217,28 @@ impl RootDse {
         self.has("supportedcontrol", SYNC_REQUEST)
     }
 
+    fn contexts(&self) -> Vec<Dn> {
+        self.values("namingcontexts").iter().filter_map(|context| Dn::parse(context).ok()).collect()
+    }
+
     /// A server that hides its root DSE says nothing.
     fn is_hidden(&self) -> bool {
         self.0.attributes.0.is_empty()
+    }
+}
+
+/// A server that can be followed.
+pub(super) struct Offer {
+    pub kind: ServerKind,
+    /// Roots of its databases, as far as it names them.
+    contexts: Vec<Dn>,
+}
+
+impl Offer {
+    /// The root of the database that holds `base`.
+    pub fn context_of(&self, base: &Dn) -> Option<&Dn> {
+        let above = self.contexts.iter().filter(|context| base.is_within(context));
+        above.max_by_key(|context| context.as_str().len())
     }
 }
 
@@ -236,8 +255,7 @@ impl Session {
 
     /// By the root DSE; none where that is hidden.
     pub(super) async fn naming_contexts(&mut self) -> Result<Vec<Dn>, Problem> {
-        let contexts = self.root_dse().await?.values("namingcontexts");
-        Ok(contexts.iter().filter_map(|context| Dn::parse(context).ok()).collect())
+        Ok(self.root_dse().await?.contexts())
     }
 
     /// The base, or what the server says instead.
@@ -251,15 +269,16 @@ impl Session {
     }
 
     /// Fails early, and with the right words, where the sync control is not offered.
-    pub(super) async fn require_sync(&mut self) -> Result<ServerKind, Problem> {
+    pub(super) async fn require_sync(&mut self) -> Result<Offer, Problem> {
         let root = self.root_dse().await?;
-        if root.values("namingcontexts").is_empty() {
+        let contexts = root.contexts();
+        if contexts.is_empty() {
             tracing::warn!(
                 "the server does not show its naming contexts: an entry that moves out of base_dn is told as deleted"
             );
         }
         if root.offers_sync() || root.is_hidden() {
-            Ok(root.kind())
+            Ok(Offer { kind: root.kind(), contexts })
         } else {
             Err(Problem::SyncUnavailable(None))
         }

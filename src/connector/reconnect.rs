@@ -7,7 +7,7 @@ use tokio::{sync::mpsc, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Basis, CheckpointSource, Connector, ConnectorError, Disposition, Extent, FeedEvent,
+    Basis, CheckpointSource, Connector, ConnectorError, Disposition, Extent, FeedEvent, Shared,
     error::Problem,
     feed::{Feed, Gone, Outlet, Progress, syncrepl::Syncrepl},
     session::Session,
@@ -39,6 +39,7 @@ impl Connector {
             let Some((stored, extent)) = cancel.run_until_cancelled(stored).await else { return Ok(()) };
             let mut outlet = Outlet::new(out.clone());
             let start = doubt.begin(stored, extent);
+            let begun = Instant::now();
             let failed = match self.attempt(&start, &out, &mut outlet, &cancel).await {
                 Ok(Stopped) => return Ok(()),
                 Err(error) => error,
@@ -46,6 +47,9 @@ impl Connector {
             if outlet.progress() == Progress::Live {
                 retries = Retries::new(&self.shared.timing);
                 doubt = Doubt::default();
+            }
+            if failed.stalled() {
+                self.shared.has_stalled(begun.elapsed());
             }
             let disposition = doubt.weigh(&failed, self.shared.timing.went_back, Instant::now());
             let retry_in = retries.after(&disposition);
@@ -126,7 +130,7 @@ impl Connector {
         out: &mpsc::Sender<FeedEvent>,
         outlet: &mut Outlet,
     ) -> Result<(), Problem> {
-        let kind = session.require_sync().await?;
+        let offer = session.require_sync().await?;
         session.require_base(&self.settings().base_dn).await?;
         let feed = Syncrepl {
             base: &self.settings().base_dn,
@@ -134,16 +138,37 @@ impl Connector {
             shown: start.shown.as_ref(),
             bind: &self.settings().bind,
             timing: self.shared.timing,
+            overdue: offer.context_of(&self.settings().base_dn).map(|suffix| (suffix, self.shared.overdue())),
         };
         if let Some(known) = &start.must_know {
             feed.refuse_behind(session, known).await?;
         }
         self.shared.in_use.store(index, Ordering::Relaxed);
-        let connected = FeedEvent::Connected { url: self.url(index).to_string(), kind, basis: start.basis };
+        let connected =
+            FeedEvent::Connected { url: self.url(index).to_string(), kind: offer.kind, basis: start.basis };
         if out.send(connected).await.is_err() {
             return Ok(());
         }
         feed.follow(session, start.from.clone(), outlet).await
+    }
+}
+
+/// Heartbeats that a change may be overdue.
+const OVERDUE: u32 = 2;
+/// It doubles so often.
+const MOST_STALLS: u32 = 10;
+/// A connection that lived longer begins anew with that.
+const LONG_LIFE: Duration = Duration::from_hours(24);
+
+impl Shared {
+    fn overdue(&self) -> u32 {
+        OVERDUE << self.stalls.load(Ordering::Relaxed)
+    }
+
+    /// Should a server do something that only looks like a stall, it is read again and again: rarer each time.
+    fn has_stalled(&self, life: Duration) {
+        let before = if life > LONG_LIFE { 0 } else { self.stalls.load(Ordering::Relaxed) };
+        self.stalls.store((before + 1).min(MOST_STALLS), Ordering::Relaxed);
     }
 }
 

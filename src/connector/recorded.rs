@@ -101,7 +101,7 @@ async fn follow_on(wire: DuplexStream, to: mpsc::Sender<FeedEvent>) -> Result<()
     let mut session = Session::over(Box::new(wire), &bind, timing).await?;
     session.require_sync().await?;
     session.require_base(&base).await?;
-    let feed = Syncrepl { base: &base, wanted: &wanted, shown: None, bind: &bind, timing };
+    let feed = Syncrepl { base: &base, wanted: &wanted, shown: None, bind: &bind, timing, overdue: None };
     feed.follow(&mut session, None, &mut Outlet::new(to)).await
 }
 

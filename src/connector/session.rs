@@ -5,9 +5,10 @@
 //! the socket, and TCP holds the server back.
 
 mod heartbeat;
+mod vigil;
 
 use std::{
-    future::poll_fn,
+    future::{pending, poll_fn},
     pin::{Pin, pin},
     sync::Arc,
     task::Poll,
@@ -26,6 +27,7 @@ use tokio::{
 };
 
 use self::heartbeat::Heartbeat;
+pub use self::vigil::{Newest, Vigil};
 use super::{
     error::{Answer, Problem, code},
     guard::{Ended, Guard, Limits, Wire},
@@ -51,6 +53,8 @@ pub struct Session {
     driver: Option<Driver>,
     guard: Guard,
     heartbeat: Heartbeat,
+    /// Over the search that follows the content, once its refresh is over.
+    vigil: Option<Vigil>,
     timing: Timing,
     identity: Option<Dn>,
 }
@@ -164,7 +168,8 @@ impl Session {
             .map_err(|error| Problem::Request("connection", error.into()))?;
         let heartbeat = Heartbeat::new(timing.heartbeat, timing.refresh);
         let driver: Driver = Box::pin(connection.drive());
-        let mut session = Self { ldap, driver: Some(driver), guard, heartbeat, timing, identity: None };
+        let mut session =
+            Self { ldap, driver: Some(driver), guard, heartbeat, vigil: None, timing, identity: None };
         session.bind(bind).await?;
         session.identity = session.who_am_i().await?.or_else(|| named_in(bind));
         Ok(session)
@@ -260,12 +265,19 @@ impl Session {
         until: Option<Instant>,
     ) -> Result<Option<Event>, Problem> {
         loop {
-            let Self { driver, heartbeat, guard, ldap, .. } = self;
+            let Self { driver, heartbeat, vigil, guard, ldap, .. } = self;
             let item = tokio::select! {
                 biased;
                 // First: a server that always has something to say is to be found out too.
                 () = heartbeat.due() => {
                     heartbeat.beat(guard.received(), ldap)?;
+                    if let Some(vigil) = vigil {
+                        vigil.beat(ldap);
+                    }
+                    continue;
+                }
+                looked = looked(vigil) => {
+                    looked?;
                     continue;
                 }
                 // Unconstrained: taking what is there must not be mistaken for nothing being there.
@@ -339,6 +351,18 @@ impl Session {
         self.heartbeat.rest();
     }
 
+    /// From now on the search is given up, too, when the directory moves on without it.
+    pub fn watch(&mut self, vigil: Vigil) {
+        self.vigil = Some(vigil);
+    }
+
+    /// To be called when the search that is watched said something.
+    pub fn got_on(&mut self, newest: &Newest) {
+        if let Some(vigil) = &mut self.vigil {
+            vigil.got_on(newest);
+        }
+    }
+
     async fn event(
         &mut self,
         stream: &mut Stream,
@@ -388,6 +412,13 @@ async fn drive_while<T>(driver: &mut Option<Driver>, work: impl Future<Output = 
         }
     }
     work.await
+}
+
+async fn looked(vigil: &mut Option<Vigil>) -> Result<(), Problem> {
+    match vigil {
+        Some(vigil) => vigil.looked().await,
+        None => pending().await,
+    }
 }
 
 async fn run(driver: &mut Option<Driver>) -> Result<(), LdapError> {

@@ -18,7 +18,7 @@ use crate::{
         filter::Filter,
         schema::{Schema, SchemaSettings},
     },
-    notify::{company::options, options::Options},
+    notify::{company::options, options::Options, render::MOST_EVENTS},
 };
 
 pub(super) const STORE: &str = "acme";
@@ -216,7 +216,7 @@ impl State {
             self.db.composable(self.context.no, Arc::new(options), Cursor::default(), at).await.unwrap().due;
         let mut drafts = Vec::new();
         for (due, number) in due.into_iter().zip(1_u128..) {
-            let told = self.db.told(self.context.no, due.notifications.clone()).await.unwrap();
+            let told = self.db.told(self.context.no, due.notifications.clone(), MOST_EVENTS).await.unwrap();
             let recipient = told.notices[0].1.notification.recipient.clone();
             drafts.push(Draft {
                 notifications: due.notifications,

@@ -14,13 +14,19 @@ use super::{
     worker::Priority,
 };
 use crate::{
-    change::event::ChangeEvent,
-    directory::{entry::EntryId, mail_address::MailAddress},
+    change::{
+        event::{ChangeEvent, EventId},
+        resolve::identity,
+    },
+    directory::{
+        entry::{EntryId, EntryRef},
+        mail_address::MailAddress,
+    },
     notify::{
         digest::{Allowance, Gathered, HOUR, Planned, closes, plan},
         notification::{Notification, Role},
         options::Options,
-        render::Notice,
+        render::{Beyond, Notice},
     },
 };
 
@@ -59,6 +65,10 @@ pub struct Cursor {
 pub struct Told {
     /// Those that are told, with their rows. Whoever was deleted meanwhile is told nothing any more.
     pub notices: Vec<(i64, Notice)>,
+    /// Those that are told too, by their number alone.
+    pub counted: Vec<i64>,
+    /// What is told by its number alone.
+    pub beyond: Beyond,
     /// How many could not be read back and were set aside.
     pub set_aside: usize,
 }
@@ -114,12 +124,13 @@ impl Db {
             .await
     }
 
-    /// What some rows of a [`MailDue`] say: few at a time, since each is read with its events.
-    pub async fn told(&self, store: StoreNo, notifications: Vec<i64>) -> Result<Told, DbError> {
+    /// What some rows of a [`MailDue`] say: few at a time, since each is read with its events, as long as there is
+    /// `room` for them. What comes after that is only counted.
+    pub async fn told(&self, store: StoreNo, notifications: Vec<i64>, room: usize) -> Result<Told, DbError> {
         self.worker
             .call(Priority::Rest, move |connection| {
                 let transaction = connection.transaction().during("begin to read notifications")?;
-                let told = told(&transaction, store, &notifications)?;
+                let told = told(&transaction, store, &notifications, room)?;
                 transaction.commit().during("commit who is told")?;
                 Ok(told)
             })
@@ -298,11 +309,25 @@ fn waiting(connection: &Connection, store: StoreNo, first: &First) -> Result<Vec
         .during("read the notifications of a recipient")
 }
 
-fn told(connection: &Connection, store: StoreNo, notifications: &[i64]) -> Result<Told, DbError> {
+fn told(
+    connection: &Connection,
+    store: StoreNo,
+    notifications: &[i64],
+    mut room: usize,
+) -> Result<Told, DbError> {
     let mut told = Told::default();
     for &seq in notifications {
-        match notice(connection, store, seq) {
-            Ok(notice) => told.notices.extend(notice.map(|notice| (seq, notice))),
+        match notice(connection, store, seq, room) {
+            Ok(Some((notice, beyond))) => {
+                room -= notice.events.len();
+                told.beyond.extend(beyond);
+                if notice.events.is_empty() {
+                    told.counted.push(seq);
+                } else {
+                    told.notices.push((seq, notice));
+                }
+            }
+            Ok(None) => (),
             Err(error) if error.is_unreadable() => {
                 execute(
                     connection,
@@ -317,8 +342,14 @@ fn told(connection: &Connection, store: StoreNo, notifications: &[i64]) -> Resul
     Ok(told)
 }
 
-/// `None`: all whom it was for were deleted, which is on record now, or it is gone since it was found due.
-fn notice(connection: &Connection, store: StoreNo, seq: i64) -> Result<Option<Notice>, DbError> {
+/// With as many events as there is `room` for. `None`: all whom it was for were deleted, which is on record now, or
+/// it is gone since it was found due.
+fn notice(
+    connection: &Connection,
+    store: StoreNo,
+    seq: i64,
+    room: usize,
+) -> Result<Option<(Notice, Beyond)>, DbError> {
     let found: Option<(i64, String)> = connection
         .prepare_cached("SELECT change_set, facts FROM notification WHERE seq = ?1")
         .and_then(|mut s| s.query_map([seq], |row| Ok((row.get(0)?, row.get(1)?)))?.next().transpose())
@@ -329,8 +360,29 @@ fn notice(connection: &Connection, store: StoreNo, seq: i64) -> Result<Option<No
     if notification.grounds.is_empty() {
         return Ok(None);
     }
-    let events = own_events(connection, &notification)?;
-    Ok(Some(Notice { notification, events }))
+    let (carried, uncarried) = notification.events.split_at(room.min(notification.events.len()));
+    let events = own_events(connection, carried)?;
+    let beyond = beyond(connection, &notification, uncarried)?;
+    Ok(Some((Notice { notification, events }, beyond)))
+}
+
+/// Of each event no more is read than whom it concerns.
+fn beyond(
+    connection: &Connection,
+    notification: &Notification,
+    events: &[EventId],
+) -> Result<Beyond, DbError> {
+    let mut beyond = Beyond::default();
+    for id in events {
+        let entry: EntryRef = connection
+            .prepare_cached("SELECT facts -> '$.entry' FROM event WHERE id = ?1")
+            .and_then(|mut s| s.query_row([id.0.as_bytes()], |row| json_at(row, 0)))
+            .during("read whom an event concerns")?;
+        *beyond.entries.entry(identity(&entry)).or_default() += 1;
+        beyond.reasons.extend(notification.reasons_of(*id));
+    }
+    beyond.events.extend(events);
+    Ok(beyond)
 }
 
 fn part_with_the_deleted(
@@ -373,9 +425,9 @@ fn is_deleted(connection: &Connection, store: StoreNo, id: EntryId) -> Result<bo
 }
 
 /// One by one: a change set may have a hundred thousand events, and each recipient one of them.
-fn own_events(connection: &Connection, notification: &Notification) -> Result<Vec<ChangeEvent>, DbError> {
-    let mut events: Vec<(i64, ChangeEvent)> = Vec::with_capacity(notification.events.len());
-    for id in &notification.events {
+fn own_events(connection: &Connection, ids: &[EventId]) -> Result<Vec<ChangeEvent>, DbError> {
+    let mut events: Vec<(i64, ChangeEvent)> = Vec::with_capacity(ids.len());
+    for id in ids {
         let event = connection
             .prepare_cached("SELECT seq, facts FROM event WHERE id = ?1")
             .and_then(|mut s| s.query_row([id.0.as_bytes()], |row| Ok((row.get(0)?, json_at(row, 1)?))))
@@ -446,3 +498,6 @@ fn insert_message(
     )
     .map(drop)
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,9 +1,9 @@
 //! A copy of the state file for trying out what would come of something.
 
 use std::{
-    fs::{self, File, Permissions},
+    fs::{self, DirEntry, File, Permissions},
     io,
-    os::unix::fs::PermissionsExt,
+    os::unix::fs::{MetadataExt, PermissionsExt},
     path::{Path, PathBuf},
     thread,
 };
@@ -16,16 +16,18 @@ use tempfile::TempDir;
 
 use super::{DbError, RunLock, error::During, lock::directory_of, open};
 
-/// How the directories begin that copies lie in.
 const PREFIX: &str = ".dirherald-compare-";
 
-/// Beside the state file, readable by its owner alone; gone when dropped, or with the next copy where whoever made it
-/// was killed.
+/// How often a place is sought anew that somebody took for a leftover in the moment in which it was made.
+const ATTEMPTS: u32 = 10;
+
+/// Beside the state file, readable by its owner alone; gone when dropped. One whose command was killed is left, and
+/// goes with the next copy or the next start of the daemon: nobody has the lock on it any more.
 #[derive(Debug)]
 pub struct StateCopy {
     directory: TempDir,
-    /// Locked for as long as somebody works in it.
-    _in_use: File,
+    /// Says that it is in use.
+    _lock: File,
     daemon_runs: bool,
 }
 
@@ -40,8 +42,9 @@ impl StateCopy {
         }
         let daemon_runs = RunLock::is_held(path);
         let Some(state) = open::open_for_reading(path)? else { return Ok(None) };
-        let (directory, in_use) = private_directory(directory_of(path)).map_err(refused)?;
-        let copy = Self { directory, _in_use: in_use, daemon_runs };
+        remove_leftovers(path);
+        let (directory, lock) = place(directory_of(path)).map_err(refused)?;
+        let copy = Self { directory, _lock: lock, daemon_runs };
         open::create_private(&copy.path())?;
         let mut connection = Connection::open(copy.path()).during("open a copy of all there is")?;
         fill(&state, &mut connection)?;
@@ -65,32 +68,50 @@ impl StateCopy {
     }
 }
 
-/// Each is as large as the state: what was left by those who were killed is removed first. One after the other, so
-/// that none is removed before it is locked.
-fn private_directory(beside: &Path) -> io::Result<(TempDir, File)> {
-    let alone = File::open(beside)?;
-    alone.lock()?;
-    for entry in fs::read_dir(beside)? {
-        let entry = entry?;
-        if entry.file_name().as_encoded_bytes().starts_with(PREFIX.as_bytes()) {
-            remove_if_left(&entry.path());
+/// A directory that is ours alone, and the lock on it.
+fn place(beside: &Path) -> io::Result<(TempDir, File)> {
+    let mut attempt = 1;
+    loop {
+        let directory = tempfile::Builder::new()
+            .prefix(PREFIX)
+            .permissions(Permissions::from_mode(0o700))
+            .tempdir_in(beside)?;
+        match locked(directory.path()) {
+            Ok(lock) => return Ok((directory, lock)),
+            Err(error) if error.kind() != io::ErrorKind::NotFound || attempt == ATTEMPTS => {
+                return Err(error);
+            }
+            Err(_) => attempt += 1,
         }
     }
-    let directory = tempfile::Builder::new()
-        .prefix(PREFIX)
-        .permissions(Permissions::from_mode(0o700))
-        .tempdir_in(beside)?;
-    let in_use = File::open(directory.path())?;
-    in_use.lock()?;
-    Ok((directory, in_use))
 }
 
-/// What cannot be removed is in nobody's way.
-fn remove_if_left(directory: &Path) {
-    if let Ok(found) = File::open(directory)
-        && found.try_lock().is_ok()
-    {
-        let _ = fs::remove_dir_all(directory);
+/// "Not found" where somebody removed it before it was locked.
+fn locked(directory: &Path) -> io::Result<File> {
+    let lock = File::open(directory)?;
+    lock.lock()?;
+    let (ours, there) = (lock.metadata()?, fs::metadata(directory)?);
+    if (ours.dev(), ours.ino()) == (there.dev(), there.ino()) {
+        Ok(lock)
+    } else {
+        Err(io::ErrorKind::NotFound.into())
+    }
+}
+
+/// Removes the copies beside the state file whose commands were killed. What cannot be removed stays: it is only in
+/// the way of whoever looks, and whoever made it may be another user.
+pub fn remove_leftovers(state: &Path) {
+    let Ok(entries) = fs::read_dir(directory_of(state)) else { return };
+    let is_ours = |entry: &DirEntry| {
+        entry.file_name().to_string_lossy().starts_with(PREFIX)
+            // Not of what a link points to.
+            && entry.file_type().is_ok_and(|kind| kind.is_dir())
+    };
+    for leftover in entries.flatten().filter(is_ours).map(|entry| entry.path()) {
+        let Ok(lock) = File::open(&leftover) else { continue };
+        if lock.try_lock().is_ok() && fs::remove_dir_all(&leftover).is_ok() {
+            tracing::info!(path = %leftover.display(), "removed what an interrupted comparison had left");
+        }
     }
 }
 
@@ -124,19 +145,35 @@ mod tests {
     }
 
     #[test]
-    fn what_a_killed_comparison_left_goes_with_the_next_and_what_is_in_use_stays() {
+    fn what_a_killed_command_left_goes_and_what_is_in_use_or_not_ours_stays() {
         let place = tempfile::tempdir().unwrap();
         let path = place.path().join("state.db");
         drop(open::open_for_writing(&path).unwrap());
-        let left = place.path().join(".dirherald-compare-killed");
-        fs::create_dir(&left).unwrap();
-        fs::write(left.join("state.db"), "a copy").unwrap();
-        let mine = place.path().join(".dirherald-notes");
-        fs::create_dir(&mine).unwrap();
-        let one = StateCopy::of(&path).unwrap().unwrap();
-        assert!(!left.exists());
-        let other = StateCopy::of(&path).unwrap().unwrap();
-        assert!(one.path().exists() && other.path().exists() && mine.exists());
-        assert_ne!(one.path(), other.path());
+        let leftover = place.path().join(".dirherald-compare-killed");
+        let elsewhere = tempfile::tempdir().unwrap();
+        fs::write(elsewhere.path().join("precious"), "").unwrap();
+        let others = [".dirherald-compare-file", ".dirherald-compare-link", "dirherald-compare-other"]
+            .map(|name| place.path().join(name));
+        fs::write(&others[0], "").unwrap();
+        std::os::unix::fs::symlink(elsewhere.path(), &others[1]).unwrap();
+        fs::create_dir(&others[2]).unwrap();
+        fs::create_dir(&leftover).unwrap();
+        fs::write(leftover.join("state.db"), "of somebody who was killed").unwrap();
+
+        let copy = StateCopy::of(&path).unwrap().unwrap();
+        assert!(!leftover.exists());
+        let another = StateCopy::of(&path).unwrap().unwrap();
+        assert!(copy.path().exists() && another.path().exists(), "they are in use");
+        assert!(others.iter().all(|other| other.symlink_metadata().is_ok()));
+        assert!(elsewhere.path().join("precious").exists());
+
+        // As a signal leaves it: nothing is dropped, and the kernel takes the lock back.
+        let StateCopy { directory, _lock: lock, .. } = copy;
+        let left = directory.keep();
+        remove_leftovers(&path);
+        assert!(left.exists());
+        drop(lock);
+        remove_leftovers(&path);
+        assert!(!left.exists() && another.path().exists());
     }
 }

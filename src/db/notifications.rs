@@ -8,6 +8,7 @@ use rusqlite::{Connection, params};
 use super::{
     Db, DbError, StoreContext, StoreNo,
     error::During,
+    hindsight::InOrder,
     mirror::StoreMirror,
     rows::{json_at, micros, to_json, uuid_at},
     worker::Priority,
@@ -92,7 +93,7 @@ fn dispatch(
     options: &Options,
     now: Timestamp,
 ) -> Result<Dispatched, DbError> {
-    let mirror = StoreMirror { connection, store: context.no, schema: &context.schema };
+    let mirror = InOrder::new(StoreMirror { connection, store: context.no, schema: &context.schema });
     let ticked = Ticked::of(options);
     let mut dispatched = Dispatched::default();
     for (seq, id) in waiting_change_sets(connection, context.no)? {

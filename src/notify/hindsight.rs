@@ -2,8 +2,11 @@
 //!
 //! Only the members of the changed group itself are worked out so. Groups within it are opened as they are now.
 
+mod later;
+
 use std::collections::BTreeMap;
 
+pub use self::later::Later;
 use crate::{
     change::{
         event::{Change, ChangeSetId},
@@ -20,6 +23,34 @@ pub trait Hindsight: People {
     /// Every member-added, member-removed and object-deleted of a group in the change sets after this one, first
     /// to last. None for a change set that is not stored: nothing came after what did not happen.
     fn members_since(&self, group: EntryId, change_set: ChangeSetId) -> Result<Vec<Change>, Self::Error>;
+
+    /// The group as it was after the change set. Whoever is asked of one change set after another may keep in mind
+    /// what it has worked out ([`Later`]).
+    fn past(&self, group: EntryId, change_set: ChangeSetId, limit: usize) -> Result<Past, Self::Error>
+    where
+        Self: Sized,
+    {
+        let since = Since::of(self, group, change_set)?;
+        if since.nothing_happened() {
+            return Ok(Past::Now);
+        }
+        let members = since.members_before(self, group, limit)?;
+        Ok(Past::Then { saw_the_end: since.end.is_some(), members })
+    }
+}
+
+/// A group as it was.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Past {
+    /// As it is now.
+    Now,
+    /// Otherwise.
+    Then {
+        /// It was deleted since.
+        saw_the_end: bool,
+        /// The direct members. `None`: more than the limit, or nobody can say who they all were.
+        members: Option<Vec<EntryRef>>,
+    },
 }
 
 /// What has become of a group's members since a change set.
@@ -38,26 +69,35 @@ struct End {
     is_cut: bool,
 }
 
+impl End {
+    /// `None`: it is another change.
+    fn of(change: &Change) -> Option<Self> {
+        let Change::ObjectDeleted { last_members, last_member_count, .. } = change else { return None };
+        let is_cut = usize::try_from(*last_member_count).map_or(true, |all| all > last_members.len());
+        Some(Self { last_members: last_members.clone(), is_cut })
+    }
+}
+
 impl Since {
     pub fn of<P: Hindsight>(people: &P, group: EntryId, set: ChangeSetId) -> Result<Self, P::Error> {
         let mut turns = Vec::new();
         for change in people.members_since(group, set)? {
-            if let Change::ObjectDeleted { last_members, last_member_count, .. } = change {
-                // What was before the end is in the event of the end, whatever came of the group after it.
-                let is_cut = usize::try_from(last_member_count).map_or(true, |all| all > last_members.len());
-                return Ok(Self { turns, end: Some(End { last_members, is_cut }) });
+            // What was before the end is in the event of the end, whatever came of the group after it.
+            if let Some(end) = End::of(&change) {
+                return Ok(Self { turns, end: Some(end) });
             }
             turns.push(change);
         }
         Ok(Self { turns, end: None })
     }
 
-    pub fn nothing_happened(&self) -> bool {
-        self.turns.is_empty() && self.end.is_none()
+    /// So many members of now say enough: each turn brought one at most, and more are over the limit without them, too.
+    fn beyond(limit: usize, turns: usize) -> usize {
+        limit.saturating_add(turns).saturating_add(1)
     }
 
-    pub fn saw_the_end(&self) -> bool {
-        self.end.is_some()
+    pub fn nothing_happened(&self) -> bool {
+        self.turns.is_empty() && self.end.is_none()
     }
 
     /// The direct members before all this. `None`: more than `limit`, or nobody can say who they all were.
@@ -71,8 +111,7 @@ impl Since {
             Some(end) if end.is_cut => return Ok(None),
             Some(end) => end.last_members.clone(),
             None => {
-                // Each turn brought one member at most: so many are over the limit without them, too.
-                let beyond = limit.saturating_add(self.turns.len()).saturating_add(1);
+                let beyond = Self::beyond(limit, self.turns.len());
                 let members = people.members(group, beyond)?;
                 if members.len() == beyond {
                     return Ok(None);

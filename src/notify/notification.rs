@@ -136,6 +136,15 @@ impl Notification {
     pub fn reasons(&self) -> BTreeSet<Reason> {
         self.grounds.iter().map(|ground| ground.reason).collect()
     }
+
+    /// The reasons for which this recipient sees one event.
+    pub fn reasons_of(&self, event: EventId) -> BTreeSet<Reason> {
+        self.grounds
+            .iter()
+            .filter(|ground| ground.events.contains(&event))
+            .map(|ground| ground.reason)
+            .collect()
+    }
 }
 
 impl Ground {

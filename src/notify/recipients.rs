@@ -12,7 +12,7 @@ use jiff::Timestamp;
 
 use self::expand::Crowd;
 use super::{
-    hindsight::{Hindsight, Since},
+    hindsight::{Hindsight, Past},
     notification::{Via, WhyNot},
     options::Options,
     table::Tells,
@@ -128,19 +128,26 @@ impl<'a, P: Hindsight> Resolver<'a, P> {
         if let Some(changed) = self.changed.get(&id) {
             return Ok(Rc::clone(changed));
         }
-        let since = Since::of(self.people, id, event.change_set)?;
-        let changed = if since.nothing_happened() {
-            self.resolve(&event.entry)?
-        } else {
-            Rc::new(self.as_it_was(id, event, &since)?)
+        let limit = self.options.group_expansion_limit;
+        let changed = match self.people.past(id, event.change_set, limit)? {
+            Past::Now => self.resolve(&event.entry)?,
+            Past::Then { saw_the_end, members } => {
+                Rc::new(self.as_it_was(id, event, saw_the_end, members)?)
+            }
         };
         self.changed.insert(id, Rc::clone(&changed));
         Ok(changed)
     }
 
-    fn as_it_was(&self, id: EntryId, event: &ChangeEvent, since: &Since) -> Result<Resolved, P::Error> {
+    fn as_it_was(
+        &self,
+        id: EntryId,
+        event: &ChangeEvent,
+        saw_the_end: bool,
+        direct: Option<Vec<EntryRef>>,
+    ) -> Result<Resolved, P::Error> {
         let profile = self.people.profile(id)?;
-        if profile.is_none() && !since.saw_the_end() {
+        if profile.is_none() && !saw_the_end {
             return Ok(Resolved::untold(&event.entry, missing(&event.entry)));
         }
         let do_not_notify = profile.as_ref().map_or(event.marks.do_not_notify, |group| group.do_not_notify);
@@ -148,7 +155,6 @@ impl<'a, P: Hindsight> Resolver<'a, P> {
         if do_not_notify {
             return Ok(Resolved::untold(group, WhyNot::DoNotNotify));
         }
-        let direct = since.members_before(self.people, id, self.options.group_expansion_limit)?;
         self.opened(id, group, direct, |why| match &profile {
             Some(profile) => self.in_place_of_members(profile, why),
             // Nobody reads at the address of a group that is gone.

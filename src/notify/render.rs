@@ -10,7 +10,7 @@ mod visible;
 mod why;
 mod wrap;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{Timestamp, tz::TimeZone};
 use minijinja::{Value, context, value::Serde};
@@ -26,8 +26,14 @@ use self::{
     visible::clipped,
     wrap::wrapped,
 };
-use super::{digest::Gathered, notification::Notification};
-use crate::{change::event::ChangeEvent, directory::mail_address::MailAddress};
+use super::{digest::Gathered, notification::Notification, reason::Reason};
+use crate::{
+    change::{
+        event::{ChangeEvent, EventId},
+        resolve::Identity,
+    },
+    directory::mail_address::MailAddress,
+};
 
 /// Characters of a subject line.
 const LONGEST_SUBJECT: usize = 180;
@@ -39,6 +45,8 @@ pub struct MailContent<'a> {
     pub store: &'a str,
     /// All for one recipient, in ingest order, never empty.
     pub notices: &'a [Notice],
+    /// What it only counts.
+    pub beyond: &'a Beyond,
     /// Why they share a mail.
     pub gathered: Gathered,
     /// Whether members read who did it.
@@ -54,6 +62,31 @@ pub struct Notice {
     pub notification: Notification,
     /// In ingest order. Those that the notification does not name are not shown.
     pub events: Vec<ChangeEvent>,
+}
+
+/// Events that a mail carries; what is told beyond them is only counted, and need not be read whole.
+pub const MOST_EVENTS: usize = 1024;
+
+/// Events that a mail tells by their number alone.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Beyond {
+    /// How many concern an entry.
+    pub entries: BTreeMap<Identity, u64>,
+    /// Why they are told.
+    pub reasons: BTreeSet<Reason>,
+    /// Which they are, in ingest order.
+    pub events: Vec<EventId>,
+}
+
+impl Beyond {
+    /// Adds what comes later.
+    pub fn extend(&mut self, later: Self) {
+        for (entry, count) in later.entries {
+            *self.entries.entry(entry).or_default() += count;
+        }
+        self.reasons.extend(later.reasons);
+        self.events.extend(later.events);
+    }
 }
 
 /// What the Test button sends.

@@ -22,7 +22,7 @@ use crate::{
         digest::Gathered,
         notification::{Ground, Notification, Recipient, Role, Via},
         reason::Reason,
-        render::{MailContent, Notice, Rendered, render},
+        render::{Beyond, MailContent, Notice, Rendered, render},
     },
 };
 
@@ -78,6 +78,7 @@ impl Words {
             let content = MailContent {
                 store: &store,
                 notices,
+                beyond: &Beyond::default(),
                 gathered: Gathered::Window,
                 show_actor: true,
                 timezone: &timezone,

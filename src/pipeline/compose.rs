@@ -17,7 +17,7 @@ use crate::{
         digest::Gathered,
         notification::{Recipient, Role},
         reason::Reason,
-        render::{MailContent, Notice, RenderError, render},
+        render::{Beyond, MOST_EVENTS, MailContent, Notice, RenderError, render},
     },
     outbox::{
         message::{Letter, MessageError, message_id, plain},
@@ -87,25 +87,39 @@ async fn compose_all(store: &Store, cancel: &CancellationToken) -> Result<Option
     Ok(next)
 }
 
+/// What one mail says.
+#[derive(Default)]
+struct Told {
+    /// The rows that it tells, in ingest order.
+    notifications: Vec<i64>,
+    notices: Vec<Notice>,
+    beyond: Beyond,
+}
+
 /// `None`: nobody is left who is to be told, or the mail cannot be written.
 async fn draft(store: &Store, due: &MailDue, now: Timestamp) -> Result<Option<Draft>, DbError> {
-    let (mut notifications, mut notices) = (Vec::new(), Vec::new());
+    let mut all = Told::default();
+    let mut room = MOST_EVENTS;
     for some in due.notifications.chunks(NOTIFICATIONS_AT_ONCE) {
-        let told = store.db.told(store.context.no, some.to_vec()).await?;
+        let told = store.db.told(store.context.no, some.to_vec(), room).await?;
         if told.set_aside > 0 {
             error!(notifications = told.set_aside, "what cannot be read is set aside until the next start");
             store.wake.alerts.notify_one();
         }
         for (seq, notice) in told.notices {
-            notifications.push(seq);
-            notices.push(notice);
+            room = room.saturating_sub(notice.events.len());
+            all.notifications.push(seq);
+            all.notices.push(notice);
         }
+        // Rows that are only counted come after those that are told.
+        all.notifications.extend(told.counted);
+        all.beyond.extend(told.beyond);
     }
-    if notices.is_empty() {
+    if all.notices.is_empty() {
         return Ok(None);
     }
-    let count = notifications.len();
-    match write(store, due.gathered, notifications, &notices, now) {
+    let count = all.notifications.len();
+    match write(store, due.gathered, &all, now) {
         Ok(draft) => Ok(Some(draft)),
         Err(error) => {
             error!(error = chain(&error), notifications = count, "a mail cannot be written");
@@ -114,24 +128,21 @@ async fn draft(store: &Store, due: &MailDue, now: Timestamp) -> Result<Option<Dr
     }
 }
 
-fn write(
-    store: &Store,
-    gathered: Gathered,
-    notifications: Vec<i64>,
-    notices: &[Notice],
-    now: Timestamp,
-) -> Result<Draft, ComposeError> {
+fn write(store: &Store, gathered: Gathered, told: &Told, now: Timestamp) -> Result<Draft, ComposeError> {
+    let Told { notifications, notices, beyond } = told;
     let recipient = &notices.first().ok_or(RenderError::NothingToSay)?.notification.recipient;
     let rendered = render(&MailContent {
         store: store.name.as_str(),
         notices,
+        beyond,
         gathered,
         show_actor: store.options.show_actor,
         timezone: &store.timezone,
     })?;
-    let events: Vec<Uuid> =
-        notices.iter().flat_map(|n| &n.notification.events).map(|event| event.0).collect();
-    let reasons = notices.iter().flat_map(|n| n.notification.reasons()).map(Reason::as_str).collect();
+    let carried = notices.iter().flat_map(|notice| &notice.events).map(|event| event.id);
+    let events: Vec<Uuid> = carried.chain(beyond.events.iter().copied()).map(|event| event.0).collect();
+    let reasons = notices.iter().flat_map(|n| n.notification.reasons()).chain(beyond.reasons.iter().copied());
+    let reasons = reasons.map(Reason::as_str).collect();
     let addressed = addressed(store, recipient);
     let copy = |address: &MailAddress| -> Result<DraftCopy, ComposeError> {
         let id = Uuid::now_v7();
@@ -157,7 +168,7 @@ fn write(
     };
     let copies = addressed.envelopes.iter().map(copy).collect::<Result<_, _>>()?;
     Ok(Draft {
-        notifications,
+        notifications: notifications.clone(),
         recipient: recipient.address.clone(),
         role: recipient.role,
         subject: rendered.subject.clone(),

@@ -276,8 +276,9 @@ async fn hide_members(scene: &Scene, hide: bool) {
     config.modify("olcDatabase={1}mdb,cn=config", &[change]).await;
 }
 
-#[tokio::test]
-async fn a24_an_acl_hides_the_members_and_nobody_is_told_that_they_went() {
+/// Two groups whose forty members an access rule hid and showed again, as 80 events that wait for a decision; the
+/// members of the first.
+async fn hidden_and_back() -> (Scene, Daemon, Vec<String>) {
     let (scene, crew, others) = crew(Scene::company().await).await;
     scene.ldap.add_group("cn=watch,ou=groups", &["uid=ravi,ou=people"], &texts(&others)).await;
     scene.live().await.stop().await;
@@ -297,6 +298,12 @@ async fn a24_an_acl_hides_the_members_and_nobody_is_told_that_they_went() {
         scene.ldap.replace(group, "description", &["everybody can see us"]).await;
     }
     wait_for_held(&scene, 80).await;
+    (scene, daemon, crew)
+}
+
+#[tokio::test]
+async fn a24_an_acl_hides_the_members_and_nobody_is_told_that_they_went() {
+    let (scene, daemon, crew) = hidden_and_back().await;
     let_go(&scene, "discard").await;
     scene.assert_told(&[]).await;
     let event = scene.change_events()[0].id.to_string();
@@ -312,6 +319,29 @@ async fn a24_an_acl_hides_the_members_and_nobody_is_told_that_they_went() {
         ])
         .await;
     assert_eq!(scene.change_events().len(), 81);
+    daemon.stop().await;
+}
+
+#[tokio::test]
+async fn a24_members_who_were_hidden_are_told_in_order_when_an_operator_releases_it() {
+    let (scene, daemon, crew) = hidden_and_back().await;
+    let_go(&scene, "release").await;
+    // Whoever releases it wants it told, that they went and that they came back: to each of them, and to the owner
+    // of both groups, who gets each time all of a group in one.
+    let told = scene.told_in_all().await;
+    assert_eq!(told.len(), 80 + 4, "{told:#?}");
+    for (person, group) in [("p0", "crew"), ("p19", "crew"), ("p20", "watch"), ("p39", "watch")] {
+        let subjects: Vec<_> = scene.letters_to(person).into_iter().map(|letter| letter.subject).collect();
+        let gone_and_back = ["removed from", "added to"].map(|way| format!("You were {way} {group}"));
+        assert_eq!(subjects, gone_and_back, "{person}");
+    }
+    scene.assert_no_duplicates();
+
+    // The mirror is right, and the groups go on.
+    scene.ldap.remove_member(CREW, &crew[3]).await;
+    scene.settle().await;
+    assert_eq!(scene.letters_to("p3").len(), 3);
+    assert_eq!((scene.change_events().len(), scene.status().held), (81, 0));
     daemon.stop().await;
 }
 

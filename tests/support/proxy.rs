@@ -15,7 +15,10 @@ use tokio::{
     task::{JoinHandle, JoinSet},
 };
 
-use super::recording::{Recording, Side};
+use super::{
+    ber,
+    recording::{Recording, Side},
+};
 
 /// Passes bytes on, until so many came from the server on one connection. Everything ends when it is dropped.
 pub struct Proxy {
@@ -36,6 +39,8 @@ struct Shared {
     break_all: broadcast::Sender<()>,
     /// Connections with a lower number than this are dead paths.
     swallow_below: watch::Sender<usize>,
+    /// Whether messages of content synchronisation are lost on their way from the server, and nothing else is.
+    mutes: AtomicBool,
     /// One list for each connection.
     passed: Mutex<Vec<Passed>>,
 }
@@ -52,6 +57,7 @@ impl Proxy {
             stalled: AtomicUsize::new(0),
             break_all: broadcast::channel(1).0,
             swallow_below: watch::channel(0).0,
+            mutes: AtomicBool::new(false),
             passed: Mutex::default(),
         });
         let serving = tokio::spawn(serve(listener, server, Arc::clone(&shared)));
@@ -104,6 +110,11 @@ impl Proxy {
     /// New connections pass again.
     pub fn restore(&self) {
         self.swallow();
+    }
+
+    /// Messages of content synchronisation (RFC 4533) are lost from now on, whole, while all others pass.
+    pub fn mute(&self, is_on: bool) {
+        self.shared.mutes.store(is_on, Ordering::Relaxed);
     }
 
     /// How many connections there have been.
@@ -185,6 +196,22 @@ async fn pass(client: TcpStream, server: TcpStream, limit: Limit, number: usize,
     }
 }
 
+/// The OIDs of RFC 4533 begin like this.
+const SYNC: &[u8] = b"1.3.6.1.4.1.4203.1.9.1.";
+
+fn without_sync(mut messages: &[u8]) -> Vec<u8> {
+    let mut kept = Vec::new();
+    while let Some((_, _, rest)) = ber::split(messages) {
+        let message = &messages[..messages.len() - rest.len()];
+        if !message.windows(SYNC.len()).any(|part| part == SYNC) {
+            kept.extend(message);
+        }
+        messages = rest;
+    }
+    assert!(messages.is_empty(), "a message that did not come whole");
+    kept
+}
+
 async fn one_way(
     mut from: impl AsyncRead + Unpin,
     mut to: impl AsyncWrite + Unpin,
@@ -201,7 +228,10 @@ async fn one_way(
         if *swallow_below.borrow_and_update() > number {
             continue;
         }
-        let some = &buffer[..read.min(left)];
+        // Small messages on a quiet connection come whole.
+        let is_muted = matches!(side, Side::Server) && shared.mutes.load(Ordering::Relaxed);
+        let kept = if is_muted { without_sync(&buffer[..read]) } else { buffer[..read].to_vec() };
+        let some = &kept[..kept.len().min(left)];
         left -= some.len();
         shared.passed.lock().expect("no thread panics with it")[number].push((side, some.to_vec()));
         if to.write_all(some).await.is_err() {

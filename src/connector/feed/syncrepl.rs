@@ -14,7 +14,7 @@ use crate::{
         controls::{Cookie, SyncInfo, SyncState, sync_request},
         decode::{DecodeError, Entry},
         error::{Answer, Problem, code},
-        session::{Event, Search, Session, Stream},
+        session::{Event, Search, Session, Stream, Vigil},
         settings::Bind,
         timing::Timing,
         wanted::WantedAttributes,
@@ -35,6 +35,9 @@ pub struct Syncrepl<'a> {
     pub bind: &'a Bind,
     /// Waits.
     pub timing: Timing,
+    /// Where the server says how far it is, and for how many heartbeats it may be further than what it shows.
+    /// `None`: it does not say.
+    pub overdue: Option<(&'a Dn, u32)>,
 }
 
 impl Feed for Syncrepl<'_> {
@@ -48,6 +51,9 @@ impl Feed for Syncrepl<'_> {
         let resumed = if cookie.is_some() { Resumed::FromCookie } else { Resumed::FromNothing };
         let mut content = Content::new(resumed, session.identity().cloned(), self.shown);
         let mut stream = session.follow("search", self.search(cookie)).await?;
+        if let Some((suffix, patience)) = self.overdue {
+            session.watch(Vigil::new(suffix.clone(), self.base.clone(), patience));
+        }
         let mut got_on = Instant::now();
         loop {
             let first = self.first(session, &mut stream, &content, got_on).await?;
@@ -65,6 +71,9 @@ impl Feed for Syncrepl<'_> {
             if says_something {
                 session.rested();
                 got_on = Instant::now();
+                if !content.is_refreshing() {
+                    session.got_on(content.newest());
+                }
             }
         }
     }

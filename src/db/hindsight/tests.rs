@@ -249,3 +249,31 @@ fn what_happened_to_one_group_is_found_by_an_index_and_in_order() {
     );
     assert!(!plan.contains("SCAN") && !plan.contains("TEMP B-TREE"), "{plan}");
 }
+
+/// Turns of one group that all wait: each knows what came of the group since.
+async fn turns_of_one_group(count: usize) -> State {
+    let mut state = State::new(COMPANY, TICKED).await;
+    for turn in 0..count {
+        state.modify("ops", if turn % 2 == 0 { "member+ben" } else { "member-ben" }).await;
+    }
+    state
+}
+
+#[tokio::test]
+async fn what_happened_to_a_group_is_read_once_for_all_change_sets_of_a_dispatch() {
+    let state = turns_of_one_group(200).await;
+    let connection = Connection::open(state.path()).unwrap();
+    let mirror =
+        || StoreMirror { connection: &connection, store: state.context.no, schema: &state.context.schema };
+    let sets: Vec<_> = state.events().iter().map(|row| row.event.change_set).collect();
+    let group = state.id("ops");
+    let anew = mirror();
+    let expected: Vec<_> = sets.iter().map(|set| anew.past(group, *set, 10).unwrap()).collect();
+    let in_order = InOrder::new(mirror());
+    let mut found = vec![in_order.past(group, sets[0], 10).unwrap()];
+    // From here on nothing can be read any more, and nothing has to be.
+    connection.execute_batch("UPDATE event SET facts = '{}'").unwrap();
+    found.extend(sets[1..].iter().map(|set| in_order.past(group, *set, 10).unwrap()));
+    assert_eq!(found, expected);
+    assert!(anew.past(group, sets[0], 10).is_err());
+}

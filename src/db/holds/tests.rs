@@ -285,7 +285,7 @@ async fn a_mail_of_which_a_part_is_called_back_is_not_sent_and_the_rest_of_it_is
     let due =
         state.db.composable(state.context.no, options, Cursor::default(), state.now()).await.unwrap().due;
     let of_eve: Vec<i64> = due.iter().flat_map(|mail| mail.notifications.clone()).collect();
-    let told = state.db.told(state.context.no, of_eve.clone()).await.unwrap();
+    let told = state.db.told(state.context.no, of_eve.clone(), usize::MAX).await.unwrap();
     let recipient = told.notices[0].1.notification.recipient.clone();
     state.modify("ops", "member-cem").await;
     let copy = DraftCopy {

@@ -21,7 +21,7 @@ use crate::{
     },
     directory::entry::EntryRef,
     notify::{
-        digest::{Gathered, by_entry},
+        digest::{EntryEvents, Gathered, by_entry},
         notification::{Ground, Role},
     },
 };
@@ -98,16 +98,20 @@ impl<'a> Page<'a> {
 
     /// Which of the mails it is.
     pub fn mail(&self) -> Mail {
+        self.single().map_or(Mail::Digest, |single| single.telling.mail)
+    }
+
+    fn single(&self) -> Option<&Passage<'a>> {
         match self.passages.as_slice() {
-            [single] => single.telling.mail,
-            [] | [_, ..] => Mail::Digest,
+            [single] if self.content.beyond.events.is_empty() => Some(single),
+            [] | [_, ..] => None,
         }
     }
 
     pub fn write(&self) -> Result<Rendered, RenderError> {
-        match self.passages.as_slice() {
-            [single] => write(self.mail(), self.context(context! { event => self.view(single) })),
-            [] | [_, ..] => write(self.mail(), self.digest()?),
+        match self.single() {
+            Some(single) => write(self.mail(), self.context(context! { event => self.view(single) })),
+            None => write(self.mail(), self.digest()?),
         }
     }
 
@@ -115,6 +119,9 @@ impl<'a> Page<'a> {
         let groups = by_entry(self.events.iter().copied());
         let by_first: BTreeMap<_, _> =
             self.passages.iter().map(|passage| (passage.first.id, passage)).collect();
+        let beyond = self.content.beyond;
+        let count_beyond =
+            |group: &EntryEvents<'_>| beyond.entries.get(&identity(group.entry)).copied().unwrap_or(0);
         let mut blocks = Vec::new();
         for group in groups.iter().take(MOST_ENTRIES) {
             let firsts = group.events.iter().filter_map(|event| by_first.get(&event.id));
@@ -124,23 +131,29 @@ impl<'a> Page<'a> {
                 told += passage.events.len();
                 items.push(self.item(passage)?);
             }
-            let more = (group.events.len() - told) as u64;
+            let more = (group.events.len() - told) as u64 + count_beyond(group);
             blocks.push(Block {
                 entry: Named::of(group.entry),
                 is_reader: is_reader(group.entry, self.reader),
                 items: Cut { shown: items, more },
             });
         }
-        let cut: usize = groups.iter().skip(MOST_ENTRIES).map(|group| group.events.len()).sum();
+        let all = self.events.len() as u64 + beyond.entries.values().sum::<u64>();
+        let in_blocks = |group: &EntryEvents<'_>| group.events.len() as u64 + count_beyond(group);
+        let cut = all - groups.iter().take(MOST_ENTRIES).map(in_blocks).sum::<u64>();
+        let read: BTreeSet<_> = groups.iter().map(|group| identity(group.entry)).collect();
+        let unread = beyond.entries.keys().filter(|entry| !read.contains(entry)).count();
+        let entries = groups.len() + unread;
         let kinds: BTreeSet<_> = groups.iter().map(|group| Named::of(group.entry).kind).collect();
-        let kind = kinds.first().copied().filter(|_| kinds.len() == 1).unwrap_or("entry");
+        let kind = kinds.first().copied().filter(|_| kinds.len() == 1 && unread == 0).unwrap_or("entry");
         Ok(self.context(context! {
-            count => self.events.len(),
+            count => all,
             cap => self.cap(),
-            all_by_reader => self.passages.iter().all(|passage| passage.telling.mail == Mail::Receipt),
-            entries => groups.len(),
+            // Who made what is not read is not known.
+            all_by_reader => beyond.events.is_empty() && self.passages.iter().all(|passage| passage.telling.mail == Mail::Receipt),
+            entries,
             kind,
-            more_entries => groups.len() - blocks.len(),
+            more_entries => entries - blocks.len(),
             more_changes => cut,
             blocks => Value::from(Serde(blocks)),
         }))

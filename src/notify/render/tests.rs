@@ -313,8 +313,17 @@ fn notices(company: &Company, reader: &str, ticked: &str, changes: &[&str]) -> (
     (shown.is_none(), notices.filter(is_theirs).collect())
 }
 
+static NOTHING: Beyond = Beyond { entries: BTreeMap::new(), reasons: BTreeSet::new(), events: Vec::new() };
+
 fn content(notices: &[Notice]) -> MailContent<'_> {
-    MailContent { store: "acme", notices, gathered: Gathered::Window, show_actor: true, timezone: berlin() }
+    MailContent {
+        store: "acme",
+        notices,
+        beyond: &NOTHING,
+        gathered: Gathered::Window,
+        show_actor: true,
+        timezone: berlin(),
+    }
 }
 
 fn berlin() -> &'static TimeZone {
@@ -467,8 +476,14 @@ fn m06_the_summary_of_an_hour_says_that_it_is_one_and_why() {
     });
     let timezone = TimeZone::UTC;
     let words = |gathered| {
-        let content =
-            MailContent { store: "acme", notices: &notices, gathered, show_actor: true, timezone: &timezone };
+        let content = MailContent {
+            store: "acme",
+            notices: &notices,
+            beyond: &NOTHING,
+            gathered,
+            show_actor: true,
+            timezone: &timezone,
+        };
         let mail = render(&content).unwrap();
         assert_sound(&mail);
         [mail.text.split_whitespace().collect::<Vec<_>>().join(" "), mail.html]

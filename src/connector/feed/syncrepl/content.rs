@@ -11,6 +11,7 @@ use crate::{
             horizon::{Horizon, Shown},
             origin::actor,
         },
+        session::Newest,
     },
     directory::{
         batch::{Batch, Delete, Image, Origin, Phase, PresentSet, Reading},
@@ -50,6 +51,7 @@ pub struct Content {
     resumed: Resumed,
     ourselves: Option<Dn>,
     horizon: Horizon,
+    newest: Newest,
     stage: Stage,
     ready: Vec<Batch>,
     readings: Vec<Reading>,
@@ -101,6 +103,7 @@ impl Content {
             resumed,
             ourselves,
             horizon: Horizon::of(shown),
+            newest: Newest::default(),
             stage: Stage::Asked,
             ready: Vec::new(),
             readings: Vec::new(),
@@ -120,6 +123,11 @@ impl Content {
     /// Whether nothing has come yet that belongs to a content synchronisation.
     pub fn is_unanswered(&self) -> bool {
         matches!(self.stage, Stage::Asked)
+    }
+
+    /// The newest changes that were shown since the connection began.
+    pub fn newest(&self) -> &Newest {
+        &self.newest
     }
 
     /// What the search began with.
@@ -189,6 +197,7 @@ impl Content {
         }
         if let Some(cookie) = &refresh.cookie {
             self.horizon.move_to(cookie);
+            self.newest.note_all(cookie);
         }
         self.checkpoint = refresh.cookie.as_ref().and_then(Cookie::checkpoint);
         self.close(Phase::RefreshEnds);
@@ -228,6 +237,7 @@ impl Content {
         };
         if let Some(cookie) = cookie {
             self.horizon.move_to(&cookie);
+            self.newest.note_all(&cookie);
             self.checkpoint = cookie.checkpoint().or(self.checkpoint.take());
         }
         self.flow()
@@ -240,6 +250,10 @@ impl Content {
             State::Add | State::Modify => {
                 let origin =
                     Origin { time: time_of(entry.csn.as_deref()), actor: self.actor_of(sync, &entry) };
+                // A message without a cookie shows its change all the same.
+                if let Some(csn) = &entry.csn {
+                    self.newest.note(csn);
+                }
                 self.read_image(sync.id, entry, origin, Shown::AtOnce);
             }
         }

@@ -2,7 +2,10 @@
 
 use super::*;
 use crate::{
-    change::event::AttributeChange,
+    change::{
+        event::AttributeChange,
+        resolve::{Identity, identity},
+    },
     directory::attribute::AttributeName,
     notify::{notification::Via, reason::Reason},
 };
@@ -187,4 +190,29 @@ fn the_reasons_of_a_mail() {
     assert!(!ten.text.contains(" more "), "{}", ten.text);
     assert_says(&with(11), "There is 1 more reason of the same kinds.");
     assert_says(&with(13), "There are 3 more reasons of the same kinds.");
+}
+
+#[test]
+fn what_is_beyond_the_events_that_a_mail_carries_is_counted() {
+    let company = crowd(1, 0);
+    let changes = ["attributes-changed p0", "attributes-changed p1"];
+    let (_, notices) = notices(&company, "carla", "all-changes to=carla@acme.example", &changes);
+    let events: Vec<ChangeEvent> = notices.iter().flat_map(|notice| notice.events.clone()).collect();
+    let beyond = |entries: &[(Identity, u64)]| Beyond {
+        entries: entries.iter().copied().collect(),
+        reasons: BTreeSet::new(),
+        events: vec![events[0].id],
+    };
+    let (known, unknown) = (identity(&events[0].entry), Identity::Name(7));
+    let mail = |notices: &[Notice], beyond: Beyond| {
+        render(&MailContent { beyond: &beyond, ..content(notices) }).unwrap()
+    };
+    let both = mail(&notices, beyond(&[(known, 30), (unknown, 4)]));
+    assert_says(&both, "There are 36 changes in 3 entries to tell you of");
+    assert_says(&both, "and 30 more changes to p0");
+    assert_says(&both, "And 4 more changes in 1 more entry");
+    // Not the mail of a single change.
+    let one = mail(&notices[..1], beyond(&[(known, 99_999)]));
+    assert_eq!(one.subject, "100000 changes to p0");
+    assert_says(&one, "and 99999 more changes to p0");
 }
