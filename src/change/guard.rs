@@ -3,8 +3,10 @@
 //!
 //! A *unit* is what is told at one go: live the events of one reading, else those of a whole refresh or
 //! comparison. A group whose members change too much gets a hold of its own, which takes all events of that
-//! entry; what is left of too many changes in the store gets one that takes everything. Which way an event goes
-//! follows from its entry alone, so events of one entry keep their order.
+//! entry; what is left of too many changes in the store gets one that takes everything. Where at
+//! least half of the groups lose all their members in one unit, the members are more likely hidden from the account
+//! than gone: each of these groups gets a hold, however small. Which way an event goes follows from its entry alone,
+//! so events of one entry keep their order.
 
 mod window;
 
@@ -19,7 +21,7 @@ use uuid::Uuid;
 pub use self::window::Window;
 use self::window::{Turnover, turnover_of};
 use super::{
-    event::{ChangeEvent, ChangeSet, ChangeSetId},
+    event::{Cause, Change, ChangeEvent, ChangeSet, ChangeSetId},
     purpose::Purpose,
 };
 use crate::directory::entry::{EntryId, EntryKind, EntryRef};
@@ -43,6 +45,9 @@ impl Default for GuardSettings {
         Self { window: Duration::from_mins(5), max_events: 1000, membership_percent: 50, membership_min: 20 }
     }
 }
+
+/// So many groups that lose all members at once are looked at together.
+const LEAST_EMPTIED: usize = 3;
 
 /// The number of a hold in the state file; older ones have lower numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -105,6 +110,15 @@ pub enum HoldFacts {
         /// `guard.window`
         window_seconds: u64,
     },
+    /// At least half of the groups lost all members at once.
+    MembersHidden {
+        /// One of them.
+        group: EntryRef,
+        /// So many went.
+        removed: u64,
+        /// How many groups did.
+        groups: u64,
+    },
     /// All differences from a directory that went back in time.
     BackInTime {
         /// How many events they were.
@@ -117,7 +131,7 @@ impl HoldFacts {
     pub fn cause(&self) -> HoldCause {
         match self {
             Self::MaxEvents { .. } => HoldCause::MaxEvents,
-            Self::Membership { .. } => HoldCause::Membership,
+            Self::Membership { .. } | Self::MembersHidden { .. } => HoldCause::Membership,
             Self::BackInTime { .. } => HoldCause::BackInTime,
         }
     }
@@ -125,7 +139,7 @@ impl HoldFacts {
     /// The one group whose events are held.
     pub fn group(&self) -> Option<&EntryRef> {
         match self {
-            Self::Membership { group, .. } => Some(group),
+            Self::Membership { group, .. } | Self::MembersHidden { group, .. } => Some(group),
             Self::MaxEvents { .. } | Self::BackInTime { .. } => None,
         }
     }
@@ -143,6 +157,10 @@ impl HoldFacts {
                  and guard.membership_percent is {limit_percent}",
                 within(*window_seconds),
                 percent(added.saturating_add(*removed), *members),
+            ),
+            Self::MembersHidden { removed, groups, .. } => format!(
+                "all {removed} members went, and {groups} groups lost all members at once: the account may have lost \
+                 the right to read them"
             ),
             Self::BackInTime { events } => format!(
                 "the directory went back in time, as after restoring a backup: {events} changes would undo what was \
@@ -175,6 +193,9 @@ pub trait Holding {
 
     /// How many direct members a group has now, the unit's changes made. 0: there is no such group.
     fn members(&self, group: EntryId) -> Result<u64, Self::Error>;
+
+    /// Whether more than `count` groups have members now, the unit's changes made.
+    fn has_more_groups_than(&self, count: usize) -> Result<bool, Self::Error>;
 }
 
 /// A hold that begins with this unit.
@@ -226,6 +247,7 @@ pub fn judge<H: Holding>(
         Purpose::Accept => {}
         Purpose::BackInTime => unit.hold_back(&sets),
         Purpose::Tell => {
+            unit.hold_the_emptied(&sets, state)?;
             let sizes = unit.hold_groups(&sets, state)?;
             unit.hold_the_store(&sets);
             unit.count(&sets, &sizes);
@@ -272,6 +294,36 @@ impl Unit<'_> {
         for event in told(sets) {
             self.ways.entry(event.entry.id).or_insert(way);
         }
+    }
+
+    /// What somebody empties is a group or two.
+    fn hold_the_emptied<H: Holding>(&mut self, sets: &[ChangeSet], state: &H) -> Result<(), H::Error> {
+        let mut emptied: BTreeMap<EntryId, (u64, &EntryRef)> = BTreeMap::new();
+        for event in self.left(sets).filter(|event| event.cause == Cause::Directory) {
+            if let (Some(group), Change::MemberRemoved { .. }) = (group_of(event), &event.change) {
+                let known = emptied.entry(group).or_insert((0, &event.entry));
+                *known = (known.0 + 1, &event.entry);
+            }
+        }
+        if emptied.len() < LEAST_EMPTIED {
+            return Ok(());
+        }
+        for (id, _) in emptied.clone() {
+            if state.members(id)? > 0 {
+                emptied.remove(&id);
+            }
+        }
+        if emptied.len() < LEAST_EMPTIED || state.has_more_groups_than(emptied.len())? {
+            return Ok(());
+        }
+        let groups = emptied.len().try_into().unwrap_or(u64::MAX);
+        for (id, (removed, group)) in emptied {
+            let facts = HoldFacts::MembersHidden { group: group.clone(), removed, groups };
+            let way = self.begin(facts, BTreeSet::from([id]));
+            self.ways.insert(Some(id), way);
+            self.window.forget(id);
+        }
+        Ok(())
     }
 
     /// Answers how large the groups were that were looked at and go out.

@@ -1,5 +1,6 @@
 //! The bulk guard in the state file: which hold takes what, in the transaction that stores it.
 
+mod emptied;
 mod listing;
 mod recall;
 mod wishes;
@@ -296,6 +297,10 @@ impl Holding for State<'_> {
             })
             .map(i64::unsigned_abs)
             .during("count the members of a group")
+    }
+
+    fn has_more_groups_than(&self, count: usize) -> Result<bool, DbError> {
+        emptied::has_more_groups_than(self.connection, self.store, count)
     }
 }
 

@@ -12,12 +12,16 @@ use tokio::sync::{oneshot, watch};
 
 use super::{DbError, FileHealth, error::During, open};
 
-/// Ingest goes first: a mail can wait, a directory server that is not read costs it memory.
+/// Ingest goes first: a mail can wait, a directory server that is not read costs it memory. But a server that sends
+/// without end must not keep all stores from telling what they know.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Priority {
     Ingest,
     Rest,
 }
+
+/// Calls of ingest in a row while others wait.
+const MOST_IN_A_ROW: u32 = 16;
 
 type Job = Box<dyn FnOnce(&mut Connection) + Send>;
 
@@ -25,7 +29,21 @@ type Job = Box<dyn FnOnce(&mut Connection) + Send>;
 struct Queues {
     ingest: VecDeque<Job>,
     rest: VecDeque<Job>,
+    in_a_row: u32,
     closed: bool,
+}
+
+impl Queues {
+    fn pop(&mut self) -> Option<Job> {
+        if (self.rest.is_empty() || self.in_a_row < MOST_IN_A_ROW)
+            && let Some(job) = self.ingest.pop_front()
+        {
+            self.in_a_row = self.in_a_row.saturating_add(1);
+            return Some(job);
+        }
+        self.in_a_row = 0;
+        self.rest.pop_front().or_else(|| self.ingest.pop_front())
+    }
 }
 
 #[derive(Default)]
@@ -43,10 +61,7 @@ impl Shared {
     fn next(&self) -> Option<Job> {
         let mut queues = self.queues();
         loop {
-            if let Some(job) = queues.ingest.pop_front() {
-                return Some(job);
-            }
-            if let Some(job) = queues.rest.pop_front() {
+            if let Some(job) = queues.pop() {
                 return Some(job);
             }
             if queues.closed {
@@ -183,6 +198,24 @@ fn refusal(connection: &Connection, error: &str) -> DbError {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn ingest_without_end_goes_first_and_keeps_nobody_from_a_turn() {
+        let (mut queues, done) = (Queues::default(), Arc::new(Mutex::new(String::new())));
+        let job = |word: char| -> Job {
+            let done = Arc::clone(&done);
+            Box::new(move |_| done.lock().unwrap().push(word))
+        };
+        queues.rest.extend([job('r'), job('r')]);
+        let mut connection = Connection::open_in_memory().unwrap();
+        for _ in 0..40 {
+            // Another one is there before the last is done.
+            queues.ingest.push_back(job('i'));
+            queues.pop().unwrap()(&mut connection);
+        }
+        let turn = format!("{}r", "i".repeat(16));
+        assert_eq!(*done.lock().unwrap(), format!("{turn}{turn}iiiiii"));
+    }
 
     #[tokio::test]
     async fn work_that_panics_is_answered_and_stops_nobody_else() {

@@ -29,11 +29,14 @@ const LAST_WORDS: Duration = Duration::from_secs(6);
 /// What is said of a message that no attempt can be made for any more.
 const TOO_LONG: &str = "the mail server could not be used for longer than smtp.give_up_after";
 
+/// What `status` says, with the reason behind it.
+const UNUSABLE: &str = "the mail server cannot be used; messages wait in the outbox";
+
 /// Before an attempt that was made is stored again, where the state file failed.
 const STORE_AGAIN: Duration = Duration::from_secs(1);
 
-/// What one attempt says about the server. `None`: nothing, the state file failed.
-type Attempted = Option<Outcome>;
+/// What one attempt says about the server, and in what words. `None`: nothing, the state file failed.
+type Attempted = Option<(Outcome, Answer)>;
 
 struct Delivery {
     store: Arc<Store>,
@@ -44,6 +47,8 @@ struct Delivery {
     /// The message that each attempt is about.
     in_flight: BTreeMap<Id, i64>,
     sending: JoinSet<Attempted>,
+    /// What `status` says of the server.
+    said: Option<String>,
 }
 
 pub(super) async fn run(store: Arc<Store>, cancel: CancellationToken) {
@@ -54,6 +59,7 @@ pub(super) async fn run(store: Arc<Store>, cancel: CancellationToken) {
         requests_waiting: 0,
         in_flight: BTreeMap::new(),
         sending: JoinSet::new(),
+        said: None,
     };
     delivery.say_pilot();
     delivery.look().await;
@@ -152,8 +158,8 @@ impl Delivery {
         let seq = self.in_flight.remove(&task);
         self.heads.retain(|head| Some(head.seq) != seq);
         match outcome {
-            Some(Outcome::Delivered) => self.reached().await,
-            Some(Outcome::Failed(failure)) => self.failed(failure).await,
+            Some((Outcome::Delivered, _)) => self.reached().await,
+            Some((Outcome::Failed(failure), answer)) => self.failed(failure, &answer).await,
             // Nothing was learnt of the server; whatever it was, it is not to happen again at once.
             None => self.health = self.health.unreachable(clock::now()),
         }
@@ -172,28 +178,31 @@ impl Delivery {
         self.health = self.health.reached();
     }
 
-    async fn say_reached(&self) {
+    async fn say_reached(&mut self) {
         info!("the mail server can be reached again");
         self.say(None).await;
     }
 
-    async fn say(&self, error: Option<String>) {
+    /// Once, and again when there is something else to say.
+    async fn say(&mut self, error: Option<String>) {
+        if self.said == error {
+            return;
+        }
+        self.said.clone_from(&error);
         if let Err(error) = self.store.db.set_error(self.store.context.no, Side::Mail, error).await {
             say(&error, "cannot store what went wrong");
         }
     }
 
-    async fn failed(&mut self, failure: FailureClass) {
+    async fn failed(&mut self, failure: FailureClass, answer: &Answer) {
         let before = self.health;
         self.health = self.health.after(failure, clock::now());
         match (before, self.health) {
-            (ServerHealth::Up, ServerHealth::Down { .. }) => {
-                self.say(Some("the mail server cannot be used; messages wait in the outbox".to_owned()))
-                    .await;
+            (_, ServerHealth::Down { .. }) => {
+                self.say(Some(format!("{UNUSABLE} ({answer})"))).await;
             }
             (ServerHealth::Down { .. }, ServerHealth::Up) => self.say_reached().await,
-            (ServerHealth::Up, ServerHealth::Up) | (ServerHealth::Down { .. }, ServerHealth::Down { .. }) => {
-            }
+            (ServerHealth::Up, ServerHealth::Up) => {}
         }
         if self.health != ServerHealth::Up && self.in_flight.is_empty() {
             self.give_up_aged().await;
@@ -237,9 +246,9 @@ impl Delivery {
 }
 
 /// One attempt, stored. `None`: the message could not be read, and is as it was.
-async fn attempt(store: &Store, seq: i64) -> Option<Outcome> {
+async fn attempt(store: &Store, seq: i64) -> Attempted {
     match try_attempt(store, seq).await {
-        Ok(outcome) => Some(outcome),
+        Ok(attempted) => Some(attempted),
         Err(error) => {
             say(&error, "cannot read a message");
             None
@@ -247,7 +256,7 @@ async fn attempt(store: &Store, seq: i64) -> Option<Outcome> {
     }
 }
 
-async fn try_attempt(store: &Store, seq: i64) -> Result<Outcome, DbError> {
+async fn try_attempt(store: &Store, seq: i64) -> Result<(Outcome, Answer), DbError> {
     let mail = store.db.queued_mail(seq).await?;
     let sent = store.mailer.send(&mail.address, &mail.bytes, &mail.message_id).await;
     let record = record(store, &mail, sent);
@@ -255,7 +264,7 @@ async fn try_attempt(store: &Store, seq: i64) -> Result<Outcome, DbError> {
     if record.next == AfterAttempt::Failed {
         store.wake.alerts.notify_one();
     }
-    Ok(record.outcome)
+    Ok((record.outcome, record.answer))
 }
 
 /// Stores an attempt, however long that takes: a message that was sent and is not known to be would be sent

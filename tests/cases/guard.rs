@@ -432,3 +432,28 @@ async fn m02_killed_while_it_holds_and_while_it_lets_go_it_tells_everything_once
     assert!(shown[0]["ended"].is_string());
     daemon.stop().await;
 }
+
+#[tokio::test]
+async fn a24_an_acl_that_hides_the_members_of_small_groups_tells_nobody_either() {
+    let scene = Scene::company().await;
+    let daemon = scene.live().await;
+    hide_members(&scene, true).await;
+    let compared = scene.site.run(&["compare", "--apply"]).await;
+    assert!(compared.stdout.contains("are held"), "{} {}", compared.stdout, compared.stderr);
+    assert_eq!(scene.told(), [] as [String; 0]);
+    let listed = scene.site.run(&["held", "list"]).await.stdout;
+    let payroll = listed.lines().find(|line| line.contains(" payroll ")).expect("its two members are held");
+    let id = payroll.split(' ').next().unwrap();
+    let shown = scene.site.run(&["held", "show", id]).await.stdout;
+    assert!(shown.contains("the account may have lost the right to read them"), "{shown}");
+
+    // With the right everything is as it was, and what is discarded leaves no trace.
+    hide_members(&scene, false).await;
+    scene.site.run(&["compare", "--apply"]).await;
+    assert_eq!(scene.told(), [] as [String; 0]);
+    let_go(&scene, "discard").await;
+    scene.assert_told(&[]).await;
+    scene.ldap.add_member("cn=warehouse,ou=groups", "uid=wanjiru,ou=people").await;
+    assert!(scene.told_in_all().await.iter().any(|told| told.contains("You were added to warehouse")));
+    daemon.stop().await;
+}

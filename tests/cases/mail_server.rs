@@ -18,6 +18,27 @@ async fn pending(scene: &Scene) -> u64 {
     status["outbox_pending"].as_u64().expect("a number")
 }
 
+/// Until `status` says that the mail server cannot be used, and why.
+async fn wait_until_said(scene: &Scene, why: &str) {
+    wait::until_async(why, async || {
+        let said = scene.status().last_error?;
+        (said.contains("the mail server cannot be used") && said.contains(why)).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn m03_status_says_why_the_mail_server_cannot_be_used_and_when_that_changes() {
+    let mut scene = Scene::company().await.with("smtp.security", "\"starttls\"");
+    let daemon = scene.live().await;
+    scene.ldap.add_member(WAREHOUSE, "uid=wanjiru,ou=people").await;
+    // It answers, and has no protection to offer.
+    wait_until_said(&scene, "STARTTLS").await;
+    scene.smtp.stop().await;
+    wait_until_said(&scene, "Connection refused").await;
+    daemon.stop().await;
+}
+
 #[tokio::test]
 async fn m03_while_the_mail_server_is_away_ingest_goes_on_and_then_all_is_delivered_in_order() {
     let mut scene = Scene::company().await;
@@ -47,10 +68,7 @@ async fn m03_while_the_mail_server_is_away_ingest_goes_on_and_then_all_is_delive
         before = now;
     }
     assert!(scene.smtp.mails().is_empty());
-    wait::until_async("it is said", async || {
-        scene.status().last_error.is_some_and(|error| error.contains("mail server")).then_some(())
-    })
-    .await;
+    wait_until_said(&scene, "Connection refused").await;
     scene.smtp.start_again().await;
     scene.delivered().await;
     let mut found: BTreeMap<String, Vec<String>> = BTreeMap::new();

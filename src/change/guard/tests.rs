@@ -36,6 +36,10 @@ impl Holding for Bench {
     fn members(&self, group: EntryId) -> Result<u64, Infallible> {
         Ok(self.sizes.get(&group).copied().unwrap_or_default())
     }
+
+    fn has_more_groups_than(&self, count: usize) -> Result<bool, Infallible> {
+        Ok(self.sizes.values().filter(|size| **size > 0).count() > count)
+    }
 }
 
 pub(super) fn id_of(name: &str) -> EntryId {
@@ -468,4 +472,35 @@ fn facts_are_kept_as_readable_json() {
     for cause in HoldCause::ALL {
         assert_eq!(HoldCause::parse(cause.as_str()), Some(cause));
     }
+}
+
+#[test]
+fn a24_groups_of_which_most_are_emptied_at_once_are_held_however_small() {
+    let check = |others: u64, unit: &str, cause: Cause, expected: &[&str]| {
+        let mut bench = Bench::new(GuardSettings::default(), &[("Crew", 3), ("Watch", 2), ("Ops", 1)]);
+        for other in 0..others {
+            bench.sizes.insert(id_of(&format!("G{other}")), 5);
+        }
+        let mut sets = bench.unit(unit);
+        sets.iter_mut().flat_map(|set| &mut set.events).for_each(|event| event.cause = cause);
+        let judged = bench.judge(sets, Purpose::Tell);
+        let ways: Vec<_> =
+            judged.sets.iter().map(|(way, set)| format!("{}:{}", shown(*way, 0), entries(set))).collect();
+        assert_eq!(ways, expected, "{unit}");
+    };
+    let all = "Crew-3; Watch-2; Ops-1; ada~";
+    let held = ["into 1: Crew 3", "into 3: Watch 2", "into 2: Ops 1", "out: ada 1"];
+    let out = ["out: Crew 3", "out: Watch 2", "out: Ops 1", "out: ada 1"];
+    check(0, all, Cause::Directory, &held);
+    check(3, all, Cause::Directory, &held);
+    check(4, all, Cause::Directory, &out);
+    check(0, all, Cause::Consequence, &out);
+    check(0, "Crew-3; Watch-2", Cause::Directory, &["out: Crew 3", "out: Watch 2"]);
+    check(
+        0,
+        "Crew-3; Watch-2; Ops-1 Ops+1",
+        Cause::Directory,
+        &["out: Crew 3", "out: Watch 2", "out: Ops 2"],
+    );
+    check(0, "Crew!3; Watch!2; Ops!1", Cause::Directory, &["out: Crew 1", "out: Watch 1", "out: Ops 1"]);
 }
