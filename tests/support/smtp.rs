@@ -14,6 +14,7 @@ mod script;
 
 use std::{
     collections::BTreeSet,
+    io,
     net::{Ipv4Addr, SocketAddr},
     path::PathBuf,
     sync::{Arc, Mutex, MutexGuard},
@@ -30,6 +31,8 @@ use tokio_rustls::TlsAcceptor;
 
 use certificates::Authority;
 use script::Mishap;
+
+use crate::support::wait;
 pub use script::{At, Fault};
 
 /// How long [`SmtpServer::wait_for`] waits. Only a failing test ever waits so long.
@@ -166,7 +169,7 @@ impl SmtpOptions {
         std::fs::write(files.path().join("ca.pem"), &authority.pem).expect("the CA is written");
         std::fs::write(files.path().join("other-ca.pem"), Authority::new().pem)
             .expect("the other CA is written");
-        let socket = bound(0);
+        let socket = bound(0).expect("a free port");
         let port = socket.local_addr().expect("the socket is bound").port();
         let acceptor = authority.acceptor(self.certificate_names.clone());
         let shared = Arc::new(Shared {
@@ -276,7 +279,9 @@ impl SmtpServer {
         let Some(task) = self.listening.take() else { return };
         task.abort();
         let _ = task.await;
-        self.reserved = Some(bound(self.port));
+        // A process that another test starts at this moment has the listener until it becomes another program.
+        let again = wait::until_async("the port that was ours", async || bound(self.port).ok()).await;
+        self.reserved = Some(again);
     }
 
     /// Listens on the same port, again where it was stopped.
@@ -296,11 +301,11 @@ impl Drop for SmtpServer {
     }
 }
 
-fn bound(port: u16) -> TcpSocket {
-    let socket = TcpSocket::new_v4().expect("a socket");
-    socket.set_reuseaddr(true).expect("SO_REUSEADDR");
-    socket.bind(SocketAddr::from((Ipv4Addr::LOCALHOST, port))).expect("a free port");
-    socket
+fn bound(port: u16) -> io::Result<TcpSocket> {
+    let socket = TcpSocket::new_v4()?;
+    socket.set_reuseaddr(true)?;
+    socket.bind(SocketAddr::from((Ipv4Addr::LOCALHOST, port)))?;
+    Ok(socket)
 }
 
 impl SmtpOptions {
