@@ -121,6 +121,7 @@ fn configuration(dir: &Path, slapd: &Slapd, smtp: &SmtpServer) -> String {
         tls = {{ allow_plaintext = true }}
         smtp = {{ server = "127.0.0.1", port = {port}, security = "none", from = "dirherald@large.example" }}
         notify = {{ owner = true, digest_window = "0s", max_messages_per_hour = 1000000 }}
+        guard = {{ max_events = 1000000, membership_percent = 1000 }}
         "#,
         state = dir.join("state.db").display(),
         url = slapd.url(),
