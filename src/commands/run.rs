@@ -1,6 +1,6 @@
 //! `run`: the daemon.
 
-use std::{path::Path, pin::pin, sync::Arc, time::Duration};
+use std::{pin::pin, sync::Arc, time::Duration};
 
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
@@ -27,8 +27,8 @@ use crate::{
 /// before and after, on a machine that has much else to do.
 const STOP_WITHIN: Duration = Duration::from_secs(8);
 
-/// How long the lock is asked for when somebody has it.
-const FOR_THE_LOCK: Duration = Duration::from_secs(1);
+/// How long others have to be done with what they do beside the state file.
+const FOR_OTHERS: Duration = Duration::from_secs(1);
 
 /// Runs until SIGTERM or SIGINT.
 pub(super) async fn run(config: Complete) -> Result<Exit, CommandError> {
@@ -37,7 +37,7 @@ pub(super) async fn run(config: Complete) -> Result<Exit, CommandError> {
     // First of all, so that a signal that comes early is not the end of the process.
     let signals = Signals::listen()?;
     // Until the file is closed again.
-    let mut lock = lock(&config.state.path).await?;
+    let mut lock = once_others_are_done(async || RunLock::take(&config.state.path)).await?;
     remove_leftovers(&config.state.path);
     let mut asked_to_stop = pin!(signals.asked_to_stop());
     let (keep, beginning) = (config.state.keep, begin(config, &mut lock));
@@ -73,13 +73,15 @@ pub(super) async fn run(config: Complete) -> Result<Exit, CommandError> {
     Ok(ended?)
 }
 
-/// A command that carries out a request by itself has the lock for a moment; that is waited for.
-async fn lock(state: &Path) -> Result<RunLock, CommandError> {
+/// Others work beside the state file for moments only. A command that carries out a request by itself has the lock;
+/// and what root's command creates there belongs to root until it is given to the owner of the state.
+async fn once_others_are_done<T>(mut attempt: impl AsyncFnMut() -> Result<T, DbError>) -> Result<T, DbError> {
     let mut patience = Patience::default();
     loop {
-        let taken = RunLock::take(state);
-        if !matches!(taken, Err(DbError::Locked { .. })) || !patience.lasts(FOR_THE_LOCK).await {
-            return Ok(taken?);
+        let done = attempt().await;
+        let may_pass = matches!(done, Err(DbError::Locked { .. } | DbError::Open { .. }));
+        if !may_pass || !patience.lasts(FOR_OTHERS).await {
+            return done;
         }
     }
 }
@@ -87,7 +89,8 @@ async fn lock(state: &Path) -> Result<RunLock, CommandError> {
 /// Waits for room on the disk of the state file.
 async fn begin(config: Config, lock: &mut RunLock) -> Result<(Db, Vec<pipeline::Store>), CommandError> {
     let path = &config.state.path;
-    let db = state_file::with_room(lock, async || Db::open(path)).await?;
+    let db =
+        state_file::with_room(lock, async || once_others_are_done(async || Db::open(path)).await).await?;
     lock.cover(path)?;
     let mut stores = Vec::with_capacity(config.stores.len());
     for settings in config.stores.into_values() {

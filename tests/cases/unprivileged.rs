@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use dirherald::db::Reader;
+use dirherald::db::{Reader, RunLock};
 use tempfile::TempDir;
 use tokio::{
     process::{Child, Command},
@@ -122,9 +122,18 @@ impl Machine {
     }
 
     async fn live(&self) -> Child {
+        self.until_live(self.started()).await
+    }
+
+    fn started(&self) -> Child {
         let log = fs::File::create(self.path("log")).expect("a log");
-        let child = self.command(&["run"]).stdout(Stdio::null()).stderr(log).spawn().expect("starting it");
+        self.command(&["run"]).stdout(Stdio::null()).stderr(log).spawn().expect("starting it")
+    }
+
+    async fn until_live(&self, mut child: Child) -> Child {
         wait::until_async("it is live", async || {
+            let ended = child.try_wait().expect("looking at it");
+            assert_eq!(ended, None, "it ended: {}", self.log());
             self.status().is_some_and(|state| state == "live").then_some(())
         })
         .await;
@@ -329,6 +338,21 @@ async fn what_root_does_in_between_is_no_obstacle() {
     assert!(by_root.stderr.contains("was delivered already"), "{}", by_root.stderr);
     stop(machine.live().await).await;
     machine.assert_kept_to_its_own();
+}
+
+/// What a command of root's creates beside the state is root's own for a moment.
+#[tokio::test]
+async fn what_root_has_just_created_is_no_obstacle() {
+    let machine = Machine::start().await;
+    stop(machine.live().await).await;
+    let state = machine.path("state/state.db");
+    let beside = machine.path("state/state.db-shm");
+    fs::write(&beside, "").expect("a file");
+    own(&beside, 0, 0o600);
+    let child = machine.started();
+    wait::until("it has the lock", || RunLock::is_held(&state).then_some(()));
+    own(&beside, UID, 0o600);
+    stop(machine.until_live(child).await).await;
 }
 
 /// A password that everybody may read is a finding, wherever it lies; one that nobody can come to is not.
