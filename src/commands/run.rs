@@ -89,8 +89,8 @@ async fn once_others_are_done<T>(mut attempt: impl AsyncFnMut() -> Result<T, DbE
 /// Waits for room on the disk of the state file.
 async fn begin(config: Config, lock: &mut RunLock) -> Result<(Db, Vec<pipeline::Store>), CommandError> {
     let path = &config.state.path;
-    let db =
-        state_file::with_room(lock, async || once_others_are_done(async || Db::open(path)).await).await?;
+    let opening = async || state_file::with_room(lock, async || Db::open(path)).await;
+    let db = once_others_are_done(opening).await?;
     lock.cover(path)?;
     let mut stores = Vec::with_capacity(config.stores.len());
     for settings in config.stores.into_values() {
