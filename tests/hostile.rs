@@ -78,6 +78,7 @@ impl Stage {
     fn new(postfix: Postfix, site: Site) -> Self {
         let site = site
             .by_postfix(&postfix, Door::Plain)
+            .with_guard_wide_open()
             .with("base_dn", &format!("\"{BASE}\""))
             .with("exclude", &format!("[\"ou=probes,{BASE}\"]"))
             .with("schema.dummy_members", &format!("[\"cn=nobody,{BASE}\"]"))
