@@ -1,6 +1,7 @@
 //! Ingest: a batch against the mirror, in one transaction with its events and its checkpoint.
 
 mod comparing;
+mod given_up;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -12,6 +13,7 @@ use rusqlite::{Connection, params};
 use uuid::{ContextV7, Uuid};
 
 pub use self::comparing::{BegunComparison, EntryCompared};
+use self::given_up::GivenUp;
 use super::{
     Db, DbError, StoreNo,
     baseline::{self, Names},
@@ -83,6 +85,8 @@ struct Refresh {
     imaged: Rows,
     shown: u64,
     names: Names,
+    /// Since it is over.
+    given_up: GivenUp,
     /// What everything is read for. It may stay after the refresh, while names are looked up.
     comparison: Option<OpenComparison>,
 }
@@ -426,12 +430,15 @@ impl Ingest<'_> {
         let mut inserted = None;
         let mut refresh = self.context.refresh();
         for write in &effects.writes {
-            let stands = |no| refresh.stage == Stage::UnderWay && refresh.imaged.has(no);
+            let Refresh { stage, imaged, given_up, .. } = &mut *refresh;
+            let stands = |no| *stage == Stage::UnderWay && imaged.has(no);
             if let Write::Move { no, from, to } = write
-                && refresh.stage == Stage::UnderWay
                 && from.key() != to.key()
             {
-                mirror.keep_names(*no, &stands)?;
+                match stage {
+                    Stage::UnderWay => mirror.keep_names(*no, &stands)?,
+                    Stage::Over => given_up.note(&mirror, *no, &stands)?,
+                }
             }
             inserted = mirror.apply(write, &stands)?.or(inserted);
         }
@@ -439,11 +446,12 @@ impl Ingest<'_> {
             refresh.seen.mark(no);
             refresh.imaged.mark(no);
         }
-        drop(refresh);
         let Some(mut finding) = effects.finding else { return Ok(Told::default()) };
         if finding.no == EntryNo(0) {
             finding.no = inserted.expect("an entry that was not known was inserted");
         }
+        self.mean_by_names_given_up(&finding, &refresh.given_up)?;
+        drop(refresh);
         let findings = vec![finding];
         let at_once = phase == Phase::Live
             && findings.iter().all(|finding| finding.along.unread.is_empty())

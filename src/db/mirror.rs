@@ -368,15 +368,45 @@ impl StoreMirror<'_> {
 
     /// Keeps the names of an entry and of all that will move with it.
     pub(super) fn keep_names(&self, no: EntryNo, stands: Stands<'_>) -> Result<(), DbError> {
-        let mut moving = vec![no];
-        while let Some(no) = moving.pop() {
-            let key = self.key_of(no)?;
+        self.each_that_moves(no, stands, &mut |key, no| {
             self.execute(
                 "INSERT OR REPLACE INTO former_name (store, key, entry) VALUES (?1, ?2, ?3)",
                 params![self.store.0, key.0, no.0],
             )?;
+            Ok(())
+        })
+    }
+
+    /// An entry and all that will move with it, each with the name it has now.
+    pub(super) fn each_that_moves(
+        &self,
+        no: EntryNo,
+        stands: Stands<'_>,
+        of: &mut dyn FnMut(NameKey, EntryNo) -> Result<(), DbError>,
+    ) -> Result<(), DbError> {
+        let mut moving = vec![no];
+        while let Some(no) = moving.pop() {
+            let key = self.key_of(no)?;
+            of(key, no)?;
             let below = self.names_below(key)?.into_iter().map(|(child, _)| child);
             moving.extend(below.filter(|child| !stands(*child)));
+        }
+        Ok(())
+    }
+
+    /// One link means `no`, where nobody bears the name in it.
+    pub(super) fn mean_if_nobodys(
+        &self,
+        holder: EntryNo,
+        role: Role,
+        key: NameKey,
+        no: EntryNo,
+    ) -> Result<(), DbError> {
+        if self.bearer(key)?.is_none() {
+            self.execute(
+                "UPDATE link SET target = ?4 WHERE entry = ?1 AND role = ?2 AND key = ?3 AND target IS NULL",
+                params![holder.0, role_code(role), key.0, no.0],
+            )?;
         }
         Ok(())
     }

@@ -579,6 +579,40 @@ async fn a_name_given_up_in_a_refresh_that_was_cut_short_is_remembered_in_the_ne
 }
 
 #[tokio::test]
+async fn l09_a_group_that_is_cleaned_late_still_has_whoever_was_renamed_twice() {
+    let ben = |uid: &str| Is(person('b', "ben").at(&format!("uid={uid},ou=people")));
+    let mut world = World::new(company()).await;
+    world.live(vec![ben("benno"), ben("benedikt")]).await;
+    assert_eq!(world.told().await, ["1 object-renamed ben", "2 object-renamed ben"]);
+    // refint follows a rename in its own time, and says nothing of it: this name the group was never shown with.
+    world.live(vec![Is(ops(&["ada", "benno"]))]).await;
+    world.live(vec![Is(ops(&["ada", "benedikt"]))]).await;
+    assert_eq!(world.told().await, Vec::<String>::new());
+    // A group that had nobody by another name names nobody by that one.
+    world.live(vec![Is(group('n', "new", &["ada"]))]).await;
+    world.told().await;
+    world.live(vec![Is(group('n', "new", &["ada", "benno"]))]).await;
+    assert_eq!(world.told().await, ["1 member-added new benno?"]);
+    world.live(vec![Gone('b')]).await;
+    assert_eq!(world.told().await, ["1 object-deleted ben", "1 member-removed ops ben (consequence)"]);
+}
+
+#[tokio::test]
+async fn l09_whose_container_was_renamed_twice_is_still_in_a_group_that_is_cleaned_late() {
+    let mut world = World::new(company()).await;
+    world.live(vec![Is(container('P', "ou=staff")), Is(container('P', "ou=crew"))]).await;
+    world.told().await;
+    let named = |of: &'static str| {
+        let dn = |uid| dn_of(&format!("uid={uid},{of}"));
+        let ops = group('o', "ops", &[]).with("owner", &dn("cem"));
+        ops.with("member", &dn("ada")).with("member", &dn("ben"))
+    };
+    world.live(vec![Is(named("ou=staff"))]).await;
+    world.live(vec![Is(named("ou=crew"))]).await;
+    assert_eq!(world.told().await, Vec::<String>::new());
+}
+
+#[tokio::test]
 async fn a_member_deleted_while_away_is_one_change_set_whichever_the_server_tells_first() {
     let expect = &["1 object-deleted ben", "1 member-removed ops ben (consequence)"];
     check_refresh(vec![Is(ops(&["ada"])), Gone('b')], expect).await;
