@@ -14,7 +14,7 @@ use crate::{
     clock,
     config::{Complete, Config, StoreSettings},
     connector::{Connector, Timing, settings::ConnectorSettings},
-    db::{Db, DbError, MirrorView, RunLock, StoreContext, StoreNo, remove_leftovers},
+    db::{Db, DbError, MirrorView, RunLock, StoreContext, StoreNo, Trouble, remove_leftovers},
     directory::watched::WatchedTree,
     error_chain::chain,
     jobs::{prune, state_file},
@@ -79,11 +79,17 @@ async fn once_others_are_done<T>(mut attempt: impl AsyncFnMut() -> Result<T, DbE
     let mut patience = Patience::default();
     loop {
         let done = attempt().await;
-        let may_pass = matches!(done, Err(DbError::Locked { .. } | DbError::Open { .. }));
-        if !may_pass || !patience.lasts(FOR_OTHERS).await {
+        if !done.as_ref().is_err_and(may_pass) || !patience.lasts(FOR_OTHERS).await {
             return done;
         }
     }
+}
+
+/// Where `SQLite` may not write a file that is root's, it takes it for reading: had it been given away just then, that
+/// succeeds.
+fn may_pass(error: &DbError) -> bool {
+    matches!(error, DbError::Locked { .. } | DbError::Open { .. })
+        || error.trouble() == Some(Trouble::ReadOnly)
 }
 
 /// Waits for room on the disk of the state file.

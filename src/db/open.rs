@@ -43,6 +43,8 @@ pub(super) fn open_for_writing(path: &Path) -> Result<Connection, DbError> {
     connection.execute_batch(SETTINGS).during("set up the connection")?;
     migrate(&mut connection)?;
     write_at_once(&mut connection);
+    // What cannot be written is found out here, where the file can be opened anew.
+    connection.execute_batch("BEGIN IMMEDIATE; COMMIT;").during("begin to write")?;
     Ok(connection)
 }
 
