@@ -310,6 +310,17 @@ impl Ran {
     }
 }
 
+/// Prints what a daemon wrote where waiting for it fails: the file goes with the test.
+struct LogOfFailure<'a>(&'a Daemon);
+
+impl Drop for LogOfFailure<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            println!("the log of a daemon:\n{}", self.0.log());
+        }
+    }
+}
+
 impl Daemon {
     /// Waits until every store is live: from now on every change is told.
     pub async fn wait_live(&self) {
@@ -319,6 +330,7 @@ impl Daemon {
     /// Waits until every store is in this state.
     pub async fn wait_state(&self, state: &str) {
         let stores = self.site.stores();
+        let _log = LogOfFailure(self);
         wait::until_async(&format!("state {state}"), async || {
             self.assert_runs();
             // Until it says so, the state file tells how an earlier daemon that was killed left the stores.
